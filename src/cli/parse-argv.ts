@@ -1,0 +1,131 @@
+/**
+ * argv becomes an Invocation or a usage error. cac only parses: left to itself it answers an unknown
+ * command with exit status 0, and a misspelt startup probe would pass for ever.
+ */
+import { type CAC, cac } from "cac";
+import { ALIASES, type CommandName, COMMANDS, type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
+import type { Flags } from "../config/config.ts";
+import { HeadgateError } from "../core/error.ts";
+import { nearest } from "./nearest.ts";
+
+export type Invocation =
+  | { readonly kind: "help"; readonly topic: CommandName | undefined }
+  | { readonly kind: "version" }
+  | {
+      readonly kind: "command";
+      readonly command: CommandName;
+      readonly flags: Flags;
+      /** `down N`: how many. */
+      readonly count: number;
+    };
+
+/** cac turns `0012` into 12 and `1e3` into 1000; behind this character nothing is a number. */
+const GUARD = "\u0001";
+const HELP_HINT = 'Run "headgate --help"';
+
+/** @throws {HeadgateError} `usage`, with a suggestion where one is near */
+export function parseArgv(argv: readonly string[]): Invocation {
+  const cli = describeCli();
+  const { args, options } = cli.parse(["", "", ...argv.map(guard)], { run: false });
+  const command = cli.matchedCommandName as CommandName | undefined;
+  if (options["help"] === true || options["h"] === true) return { kind: "help", topic: command };
+  if (command === undefined) {
+    if (options["version"] === true || options["v"] === true) return { kind: "version" };
+    throw unknownCommand(args[0] === undefined ? undefined : unguard(String(args[0])));
+  }
+  const flags = readFlags(command, options);
+  return { kind: "command", command, flags, count: readCount(command, args) };
+}
+
+function describeCli(): CAC {
+  const cli = cac("headgate");
+  cli.option("-h, --help", "").option("-v, --version", "");
+  for (const [name, help] of Object.entries(COMMANDS)) {
+    const command = cli.command(name === "down" ? "down [count]" : name, help);
+    for (const [alias, target] of Object.entries(ALIASES)) {
+      if (target === name) command.alias(alias);
+    }
+    for (const setting of settingsOf(name as CommandName).values()) {
+      command.option(`--${setting.flag}${setting.argument ? ` ${setting.argument}` : ""}`, "");
+    }
+  }
+  return cli;
+}
+
+/** The settings of a command, by their name. */
+export function settingsOf(command: CommandName): ReadonlyMap<SettingName, Setting> {
+  const entries = Object.entries(SETTINGS) as unknown as readonly [SettingName, Setting][];
+  return new Map(entries.filter(([, setting]) => setting.commands.includes(command)));
+}
+
+function guard(argument: string): string {
+  const assigned = /^(--[^=]+=)(.*)$/s.exec(argument);
+  if (assigned) return `${assigned[1]}${GUARD}${assigned[2]}`;
+  return argument.startsWith("-") && !/^-\d/.test(argument) ? argument : guardWord(argument);
+}
+
+/** Words that may be a command stay as they are, or cac would not know them. */
+function guardWord(word: string): string {
+  return /^[A-Za-z][A-Za-z-]*$/.test(word) ? word : GUARD + word;
+}
+
+function unguard(text: string): string {
+  return text.startsWith(GUARD) ? text.slice(GUARD.length) : text;
+}
+
+function readFlags(command: CommandName, options: Readonly<Record<string, unknown>>): Flags {
+  const known = new Map([...settingsOf(command)].map(([name, setting]) => [setting.flag, { name, setting }]));
+  const flags: Partial<Record<SettingName, string>> = {};
+  for (const [key, value] of Object.entries(options)) {
+    if (key === "--" || value === undefined) continue;
+    const flag = kebab(key);
+    const match = known.get(flag);
+    if (!match) throw unknownFlag(command, flag, [...known.keys()]);
+    flags[match.name] = readValue(match.setting, value);
+  }
+  return flags;
+}
+
+function readValue(setting: Setting, value: unknown): string {
+  if (Array.isArray(value)) throw usage(`--${setting.flag} is given twice`);
+  if (setting.argument === undefined) return unguard(String(value));
+  const text = typeof value === "string" ? unguard(value) : "";
+  if (text === "") throw usage(`--${setting.flag} needs a value: ${setting.argument}`);
+  return text;
+}
+
+function readCount(command: CommandName, args: readonly unknown[]): number {
+  const [first, ...others] = args.map((arg) => unguard(String(arg)));
+  const surplus = command === "down" ? others[0] : first;
+  if (surplus !== undefined) throw usage(`${command} takes no argument "${surplus}"`);
+  if (first === undefined) return 1;
+  const count = /^\d+$/.test(first) ? Number(first) : 0;
+  if (count >= 1 && Number.isSafeInteger(count)) return count;
+  throw usage(`down takes how many to revert, 1 or more, not "${first}"`);
+}
+
+/** cac camel-cases what it parsed. */
+function kebab(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function unknownCommand(word: string | undefined): HeadgateError {
+  if (word === undefined) return usage("no command is given");
+  const suggestion = nearest(word, [...Object.keys(COMMANDS), ...Object.keys(ALIASES)]);
+  return usage(`"${word}" is no command`, suggestion && `Did you mean "headgate ${suggestion}"?`);
+}
+
+function unknownFlag(command: CommandName, flag: string, known: readonly string[]): HeadgateError {
+  const suggestion = nearest(flag, known);
+  return usage(
+    `${command} has no flag --${flag}`,
+    suggestion ? `Did you mean --${suggestion}?` : `Run "headgate ${command} --help"`,
+  );
+}
+
+function usage(problem: string, hint?: string): HeadgateError {
+  return new HeadgateError(`Cannot read the command line: ${problem}`, {
+    code: "usage",
+    hint: hint ?? HELP_HINT,
+  });
+}

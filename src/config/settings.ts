@@ -1,0 +1,254 @@
+/**
+ * Every flag and its variable, in one table: the parser, the loader, `--help` and the README all
+ * read it. Connection variables (DATABASE_URL, PG*) are in `connection-settings.ts`.
+ */
+import * as v from "valibot";
+import { parseDurationMs } from "../core/duration.ts";
+import { parseLedgerName } from "../core/identifier.ts";
+import type { LedgerName } from "../core/ledger.ts";
+
+export type CommandName = "up" | "probe" | "status" | "plan" | "down" | "version";
+
+/** In the order of the help. */
+export const COMMANDS: Readonly<Record<CommandName, string>> = {
+  up: "Bring the schema to head: fast path, else through the gate (alias: migrate)",
+  probe: "Exit 0 if the schema is at head, else 1; only reads (alias: check)",
+  status: "Every migration with its state; only reads",
+  plan: "What up would do, as SQL; only reads",
+  down: "Revert the last N migrations (default 1), newest first",
+  version: "Version, commit and bundle fingerprint",
+};
+
+export const ALIASES: Readonly<Record<string, CommandName>> = { migrate: "up", check: "probe" };
+
+export interface Setting {
+  readonly flag: string;
+  /** What stands behind the flag; without it the flag is a switch. */
+  readonly argument?: string;
+  /** The first one that is set and not empty counts; a flag wins over all. */
+  readonly variables: readonly string[];
+  readonly default?: string;
+  readonly commands: readonly CommandName[];
+  readonly help: string;
+}
+
+const ALL: readonly CommandName[] = ["up", "probe", "status", "plan", "down", "version"];
+const ASKING: readonly CommandName[] = ["up", "probe", "status", "plan", "down"];
+const GATED: readonly CommandName[] = ["up", "down"];
+
+export const SETTINGS = {
+  dir: {
+    flag: "dir",
+    argument: "<folder>",
+    variables: ["HEADGATE_DIR"],
+    commands: ALL,
+    help: "Migrations of this folder instead of the embedded ones",
+  },
+  ledger: {
+    flag: "ledger",
+    argument: "<name>",
+    variables: ["HEADGATE_LEDGER"],
+    default: "headgate_migrations",
+    commands: ASKING,
+    help: "Ledger table, schema.table or table",
+  },
+  databaseUrlFile: {
+    flag: "database-url-file",
+    argument: "<file>",
+    variables: [],
+    commands: ASKING,
+    help: "File that holds the database URL; wins over every variable",
+  },
+  direct: {
+    flag: "direct",
+    argument: "<mode>",
+    variables: ["HEADGATE_DIRECT"],
+    default: "off",
+    commands: GATED,
+    help: "auto: use DIRECT_URL or DATABASE_URL_UNPOOLED for the gate; off",
+  },
+  connectTimeout: {
+    flag: "connect-timeout",
+    argument: "<duration>",
+    variables: ["HEADGATE_CONNECT_TIMEOUT"],
+    default: "5s",
+    commands: ASKING,
+    help: "For each host, TLS included",
+  },
+  allowCleartext: {
+    flag: "allow-cleartext",
+    variables: ["HEADGATE_ALLOW_CLEARTEXT"],
+    default: "false",
+    commands: ASKING,
+    help: "Send a cleartext password without TLS when the server asks for one",
+  },
+  policy: {
+    flag: "policy",
+    argument: "<policy>",
+    variables: ["HEADGATE_POLICY"],
+    default: "at-least",
+    commands: ["up", "probe", "status", "plan"],
+    help: "at-least: a newer schema is ready unless marked breaking; exact: it is not",
+  },
+  timeout: {
+    flag: "timeout",
+    argument: "<duration>",
+    variables: ["HEADGATE_TIMEOUT"],
+    default: "900ms",
+    commands: ["probe"],
+    help: "Total budget: start, name look-up, connect, TLS, authentication, query",
+  },
+  lockWait: {
+    flag: "lock-wait",
+    argument: "<duration>",
+    variables: ["HEADGATE_LOCK_WAIT"],
+    default: "300s",
+    commands: GATED,
+    help: "How long to wait for other runners without seeing progress",
+  },
+  deadline: {
+    flag: "deadline",
+    argument: "<duration>",
+    variables: ["HEADGATE_DEADLINE"],
+    default: "0",
+    commands: GATED,
+    help: "Bound of the whole command; 0 is none",
+  },
+  lockId: {
+    flag: "lock-id",
+    argument: "<bigint>",
+    variables: ["HEADGATE_LOCK_ID"],
+    commands: GATED,
+    help: "Also hold this advisory key of another tool, transaction level",
+  },
+  atomic: {
+    flag: "atomic",
+    variables: ["HEADGATE_ATOMIC"],
+    default: "false",
+    commands: ["up"],
+    help: "All pending migrations in one transaction",
+  },
+  to: {
+    flag: "to",
+    argument: "<version>",
+    variables: ["HEADGATE_TO"],
+    commands: ["up", "plan"],
+    help: "Apply nothing above this version",
+  },
+  skipMigrations: {
+    flag: "skip-migrations",
+    argument: "<mode>",
+    variables: ["HEADGATE_SKIP_MIGRATIONS", "MCPGATEWAY_SKIP_MIGRATIONS"],
+    default: "false",
+    commands: ["up"],
+    help: "true or verify: head must be there, migrate nothing; yield: look at nothing; false",
+  },
+  exitCode: {
+    flag: "exit-code",
+    variables: ["HEADGATE_EXIT_CODE"],
+    default: "false",
+    commands: ["status"],
+    help: "Answer by exit status: 0, 3, 4, 5, 7 or 8",
+  },
+  json: {
+    flag: "json",
+    variables: ["HEADGATE_JSON"],
+    default: "false",
+    commands: ALL,
+    help: "One JSON object on stdout",
+  },
+  logFormat: {
+    flag: "log-format",
+    argument: "<format>",
+    variables: ["HEADGATE_LOG_FORMAT"],
+    default: "auto",
+    commands: ASKING,
+    help: "json, text, or auto: text on a terminal, else json",
+  },
+  logLevel: {
+    flag: "log-level",
+    argument: "<level>",
+    variables: ["HEADGATE_LOG_LEVEL"],
+    default: "info",
+    commands: ASKING,
+    help: "debug, info, warn or error",
+  },
+  envFile: {
+    flag: "env-file",
+    argument: "<file>",
+    variables: ["HEADGATE_ENV_FILE"],
+    commands: ASKING,
+    help: "Variables to add to the environment, KEY=value lines; the environment wins",
+  },
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+
+const TRUE: ReadonlySet<string> = new Set(["true", "1", "yes", "on"]);
+const FALSE: ReadonlySet<string> = new Set(["false", "0", "no", "off"]);
+const INT8_LIMIT: bigint = 2n ** 63n;
+
+/** A parser that answers undefined for "no"; the text says what the value must be. */
+function parsed<T>(parse: (text: string) => T | undefined, must: string): TextSchema<T> {
+  return v.pipe(
+    v.string(must),
+    v.transform((text: string) => parse(text.trim())),
+    v.custom<T>((value) => value !== undefined, must),
+  );
+}
+
+type TextSchema<T> = v.GenericSchema<unknown, T>;
+
+function choice<const T extends string>(...words: readonly T[]): TextSchema<T> {
+  const must = `must be ${words.join(", ").replace(/, ([^,]*)$/, " or $1")}`;
+  return parsed((text) => words.find((word) => word === text.toLowerCase()), must);
+}
+
+const toBoolean = parsed((text) => {
+  const word = text.toLowerCase();
+  if (TRUE.has(word)) return true;
+  return FALSE.has(word) ? false : undefined;
+}, "must be true or false");
+
+const toDurationMs = parsed(parseDurationMs, "must be a duration such as 500ms, 3s or 15m");
+
+/** What each setting's text becomes. */
+export const SCHEMAS = {
+  dir: v.optional(parsed((text) => text || undefined, "must name a folder")),
+  ledger: parsed(parseLedgerName, "must be a table name, with or without its schema") as TextSchema<LedgerName>,
+  databaseUrlFile: v.optional(parsed((text) => text || undefined, "must name a file")),
+  direct: choice("auto", "off"),
+  connectTimeout: toDurationMs,
+  allowCleartext: toBoolean,
+  policy: choice("at-least", "exact"),
+  timeout: toDurationMs,
+  lockWait: toDurationMs,
+  deadline: toDurationMs,
+  lockId: v.optional(parsed(toInt8, "must be a 64-bit integer")),
+  atomic: toBoolean,
+  to: v.optional(parsed(toVersion, "must be a version number")),
+  skipMigrations: parsed(toSkipMode, "must be true, false, verify or yield"),
+  exitCode: toBoolean,
+  json: toBoolean,
+  logFormat: choice("auto", "json", "text"),
+  logLevel: choice("debug", "info", "warn", "error"),
+  envFile: v.optional(parsed((text) => text || undefined, "must name a file")),
+};
+
+function toInt8(text: string): bigint | undefined {
+  if (!/^-?\d{1,19}$/.test(text)) return undefined;
+  const value = BigInt(text);
+  return value >= -INT8_LIMIT && value < INT8_LIMIT ? value : undefined;
+}
+
+function toVersion(text: string): number | undefined {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+function toSkipMode(text: string): "off" | "verify" | "yield" | undefined {
+  const word = text.toLowerCase();
+  if (word === "yield") return "yield";
+  if (word === "verify" || TRUE.has(word)) return "verify";
+  return FALSE.has(word) ? "off" : undefined;
+}

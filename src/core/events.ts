@@ -1,0 +1,51 @@
+/**
+ * Every event that headgate writes to stderr: its level and the text an operator greps for. One
+ * table; the README prints it and `test/e2e/markers.test.ts` reads it.
+ */
+
+export type Level = "debug" | "info" | "warn" | "error";
+
+export interface EventDefinition {
+  readonly level: Level;
+  readonly message: string;
+}
+
+export const EVENTS = {
+  "database.ready": { level: "info", message: "Database ready" },
+  "schema.at-head": { level: "info", message: "Schema is at head; the gate is not needed" },
+  "schema.ahead": { level: "info", message: "Schema is ahead of this bundle; nothing to do" },
+  "migrations.verified": {
+    level: "info",
+    message: "Migrations are another runner's; schema is at head",
+  },
+  "migrations.yielded": {
+    level: "info",
+    message: "Migrations are another runner's; nothing was looked at",
+  },
+  "peek.failed": {
+    level: "warn",
+    message: "Head could not be read without the gate; falling back to the gate",
+  },
+  "gate.acquired": { level: "info", message: "Gate acquired" },
+  "gate.waiting": { level: "info", message: "Gate is held by another runner; waiting" },
+  "gate.released": { level: "info", message: "Gate released" },
+  "ledger.created": { level: "info", message: "Ledger created" },
+  "ledger.ensured-by-other": { level: "debug", message: "Ledger was created by another runner" },
+  "migration.started": { level: "info", message: "Migration started" },
+  "migration.running": { level: "info", message: "Migration is still running" },
+  "migration.applied": { level: "info", message: "Migration applied" },
+  "migration.reverted": { level: "info", message: "Migration reverted" },
+  "migration.waiting": {
+    level: "info",
+    message: "Migration is being built by another runner; waiting",
+  },
+  "step.retried": { level: "warn", message: "Transaction is tried again" },
+  "connection.chosen": { level: "debug", message: "Connection settings chosen" },
+  "connection.lost": { level: "warn", message: "Connection lost; trying again" },
+  "settings.ignored": { level: "warn", message: "Connection parameters ignored" },
+  "command.failed": { level: "error", message: "Command failed" },
+  "probe.not-ready": { level: "warn", message: "Schema is not at head" },
+  "server.notice": { level: "debug", message: "Server notice" },
+} as const;
+
+export type EventName = keyof typeof EVENTS;

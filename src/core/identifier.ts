@@ -1,0 +1,45 @@
+/** Names that go into SQL text. Everything else travels as a bind parameter. */
+import type { LedgerName, LedgerPlace } from "./ledger.ts";
+
+/** PostgreSQL cuts longer names silently, and two ledgers would become one. */
+const NAME_LIMIT_BYTES = 63;
+const PART: RegExp = /^(?:"((?:[^"\0]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))/u;
+
+/** @example `quoteIdentifier('we"ird')` is `"we""ird"` */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** As SQL text, ready to stand after `from`. */
+export function quoteLedger(ledger: LedgerName | LedgerPlace): string {
+  const table = quoteIdentifier(ledger.table);
+  return ledger.schema === undefined ? table : `${quoteIdentifier(ledger.schema)}.${table}`;
+}
+
+/** A whole number as SQL text, for the places that the simple protocol gives no bind parameter. */
+export function integerLiteral(value: number): string {
+  if (!Number.isSafeInteger(value)) throw new RangeError(`not a whole number: ${value}`);
+  return String(value);
+}
+
+/**
+ * Reads `table`, `schema.table`, either part quoted; unquoted parts fold to lower case as the
+ * server folds them. Undefined when it is none of these.
+ */
+export function parseLedgerName(text: string): LedgerName | undefined {
+  const first = parsePart(text);
+  if (!first) return undefined;
+  if (first.rest === "") return { schema: undefined, table: first.name };
+  if (!first.rest.startsWith(".")) return undefined;
+  const second = parsePart(first.rest.slice(1));
+  if (second?.rest !== "") return undefined;
+  return { schema: first.name, table: second.name };
+}
+
+function parsePart(text: string): { readonly name: string; readonly rest: string } | undefined {
+  const match = PART.exec(text);
+  if (!match) return undefined;
+  const name = match[1]?.replaceAll('""', '"') ?? match[2]?.toLowerCase() ?? "";
+  if (new TextEncoder().encode(name).length > NAME_LIMIT_BYTES) return undefined;
+  return { name, rest: text.slice(match[0].length) };
+}

@@ -1,0 +1,60 @@
+/** Runs a migration's text inside the gate's transaction. */
+import { DbError } from "../core/db-error.ts";
+import { integerLiteral } from "../core/identifier.ts";
+import { type Connection, UNBOUNDED } from "./connection.ts";
+
+export interface BodyLimits {
+  readonly lockTimeoutMs: number;
+  /** 0: no limit. */
+  readonly statementTimeoutMs: number;
+}
+
+/** The transaction as it was before the body, to be restored and compared after it. */
+export interface BodyFrame {
+  readonly xactId: string;
+  readonly role: string;
+  readonly searchPath: string;
+}
+
+/** Notes the transaction's identity and puts the body's limits in force. */
+export async function openBody(connection: Connection, limits: BodyLimits): Promise<BodyFrame> {
+  const { rows } = await connection.run(`set local lock_timeout = ${integerLiteral(limits.lockTimeoutMs)};
+set local statement_timeout = ${integerLiteral(limits.statementTimeoutMs)};
+select pg_current_xact_id()::text as xact_id, current_setting('role') as role,
+  current_setting('search_path') as search_path`);
+  const row = rows[0] ?? {};
+  return {
+    xactId: String(row["xact_id"]),
+    role: String(row["role"]),
+    searchPath: String(row["search_path"]),
+  };
+}
+
+/**
+ * The text as it stands. It may run for hours: the connection's check interval and the command's
+ * own deadline bound it.
+ *
+ * @throws {DbError} as the server says, with a position in `sql`.
+ */
+export async function runBody(connection: Connection, sql: string): Promise<void> {
+  await connection.run(sql, UNBOUNDED);
+}
+
+/**
+ * Role and search path that the body set with SET LOCAL must not decide who writes the ledger row
+ * and where. False: the body ended the transaction, so that what it did is there to stay.
+ */
+export async function closeBody(connection: Connection, frame: BodyFrame): Promise<boolean> {
+  const { rows } = await connection.bind(
+    `select pg_current_xact_id_if_assigned()::text = $1::text as is_same,
+  set_config('role', $2::text, true), set_config('search_path', $3::text, true),
+  set_config('statement_timeout', '0', true)`,
+    [frame.xactId, frame.role, frame.searchPath],
+  );
+  return rows[0]?.["is_same"] === true;
+}
+
+/** The body's transaction is not ours any more: whatever it did before its COMMIT stays. */
+export function committedBody(): DbError {
+  return new DbError("server", "its text ended the transaction; what it did before that is committed");
+}

@@ -1,0 +1,165 @@
+/**
+ * One session on one socket, and when that socket is gone, nothing. Five facts force this shape;
+ * `test/integration/connection.test.ts` shows them:
+ *
+ * (1) The driver reconnects by itself: the next statement would run in a session without our
+ *     transaction. So the socket factory refuses a second use.
+ * (2) `begin` and `reserve` of the driver run statements of a dead transaction inside the next one,
+ *     and crash Node and Deno when the connection goes. So BEGIN and COMMIT are plain statements.
+ * (3) The extended protocol leaves a portal open and keeps backend_xmin set while "idle in
+ *     transaction". So `run` is the simple protocol; `bind`, for statements with values, is not.
+ * (4) A peer that is silent is noticed only by us. So every call has a deadline, which destroys the
+ *     socket: a late answer must never be taken for the next question's.
+ * (5) A pooler refuses start-up parameters. So application_name is the only one that is sent.
+ */
+import postgres from "postgres";
+import { DbError } from "../core/db-error.ts";
+import type { Target } from "../core/target.ts";
+import { toDbError } from "./driver-error.ts";
+import { refuseCleartext } from "./cleartext.ts";
+import { openSocket } from "./socket.ts";
+
+export type Row = Readonly<Record<string, unknown>>;
+export type Value = string | number | boolean | null;
+
+/** The rows of the last row-returning statement and the tag of the last statement. */
+export interface Result {
+  readonly rows: readonly Row[];
+  /** The command tag's word: `COMMIT`, `ROLLBACK`, `SELECT`. */
+  readonly tag: string;
+}
+
+export interface Connection {
+  /** Simple protocol: one or more statements, no values. */
+  run(text: string, deadlineMs?: number): Promise<Result>;
+  /** Extended protocol: one statement, values as bind parameters. */
+  bind(text: string, values: readonly Value[], deadlineMs?: number): Promise<Result>;
+  /** Says goodbye to the server; resolves when the socket is closed, within a second. */
+  close(): Promise<void>;
+  /** Drops the socket. What runs on the server ends at its next client check. */
+  destroy(error: Error): void;
+}
+
+export interface ConnectionOptions {
+  readonly target: Target;
+  readonly applicationName: string;
+  /** Stands in a comment before every statement, so that pg_stat_activity names the runner. */
+  readonly tag?: string;
+  readonly connectTimeoutMs: number;
+  readonly onNotice?: (message: string) => void;
+}
+
+/** No deadline: a migration's body runs as long as it needs. */
+export const UNBOUNDED = 0;
+/** Bounds a question to a pooler whose pool is exhausted by others. */
+const QUESTION_DEADLINE_MS = 20_000;
+const GOODBYE_S = 1;
+
+/** Nothing is sent before the first call, which also connects. */
+export function openConnection(options: ConnectionOptions): Connection {
+  const life: Life = { error: undefined, destroySocket: () => undefined };
+  const sql = openDriver(options, life);
+  const prefix = options.tag === undefined ? "" : `${tagComment(options.tag)} `;
+
+  const call = async (pending: () => Promise<Result>, deadlineMs: number): Promise<Result> => {
+    if (life.error) throw life.error;
+    try {
+      return await withDeadline(pending(), deadlineMs, life);
+    } catch (error) {
+      throw life.error ?? toDbError(error, prefix.length);
+    }
+  };
+  return {
+    run: (text, deadlineMs = QUESTION_DEADLINE_MS) =>
+      call(async () => toResult(await sql.unsafe(prefix + text).simple()), deadlineMs),
+    bind: (text, values, deadlineMs = QUESTION_DEADLINE_MS) =>
+      call(async () => toResult(await sql.unsafe(prefix + text, [...values])), deadlineMs),
+    close: async () => {
+      const isOpen = life.error === undefined;
+      life.error ??= new DbError("lost", "connection closed by us");
+      if (isOpen) await sql.end({ timeout: GOODBYE_S });
+    },
+    destroy: (error) => end(life, error),
+  };
+}
+
+/** `run` is a UUID of our own making, so it cannot end the comment. */
+export function tagComment(run: string): string {
+  return `/* headgate:${run} */`;
+}
+
+/** Why the connection ended, once it has, and how to end it. */
+interface Life {
+  error: Error | undefined;
+  destroySocket: () => void;
+}
+
+function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
+  const { target } = options;
+  let used = false;
+  let isCleartextRefused = false;
+  const socket = async (): Promise<unknown> => {
+    if (used) throw new DbError("lost", "connection lost");
+    used = true;
+    const opened = await openSocket(target, options.connectTimeoutMs);
+    life.destroySocket = () => void opened.socket.destroy();
+    if (life.error) opened.socket.destroy();
+    if (!opened.isPrivate && !target.allowCleartext) {
+      refuseCleartext(opened.socket, (error) => {
+        isCleartextRefused = true;
+        end(life, error);
+      });
+    }
+    return opened.socket;
+  };
+  return postgres({
+    host: target.hosts[0].host,
+    port: target.hosts[0].port,
+    user: target.user,
+    database: target.database,
+    // A promise that never settles: the answer must not leave, and a rejection would be nobody's.
+    password: () => (isCleartextRefused ? new Promise<string>(() => undefined) : (target.password ?? "")),
+    ssl: false,
+    max: 1,
+    prepare: false,
+    fetch_types: false,
+    max_lifetime: null,
+    idle_timeout: 0,
+    connect_timeout: 0,
+    connection: { application_name: options.applicationName },
+    onnotice: (notice) => options.onNotice?.(String(notice["message"] ?? "")),
+    onclose: () => {
+      life.error ??= new DbError("lost", "connection lost");
+    },
+    // In the driver, but not in its types.
+    ...({ socket } as object),
+  });
+}
+
+function end(life: Life, error: Error): void {
+  life.error ??= error;
+  life.destroySocket();
+}
+
+async function withDeadline<T>(pending: Promise<T>, deadlineMs: number, life: Life): Promise<T> {
+  if (deadlineMs === UNBOUNDED) return pending;
+  const timer = setTimeout(
+    () => end(life, new DbError("deadline", `no answer within ${deadlineMs} ms`)),
+    deadlineMs,
+  );
+  try {
+    return await pending;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The driver gives one result, or a list when several statements returned rows. */
+function toResult(raw: unknown): Result {
+  const results = raw as readonly DriverResult[] | DriverResult;
+  const last = Array.isArray(results[0]) ? (results as readonly DriverResult[]).at(-1) : results;
+  const result = last as DriverResult;
+  return { rows: [...result], tag: result.command ?? "" };
+}
+
+type DriverResult = readonly Row[] & { readonly command: string | null };

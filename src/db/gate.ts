@@ -1,0 +1,123 @@
+/**
+ * The gate is the migration's own transaction: BEGIN, try K_STEP, lock the ledger, read it again,
+ * body, row, COMMIT, on one connection. Facts that force that shape;
+ * `test/integration/gate.test.ts` and the races in `test/e2e` fail without each of them:
+ *
+ * (1) A transaction pooler gives a session's backend to the next client: a session lock is
+ *     orphaned, or held twice. A transaction's lock ends with the transaction, whoever ends it.
+ * (2) A lock on another connection fences nothing: kill the runner, and its DDL commits after the
+ *     lock is free.
+ * (3) A waiter blocked inside a lock function holds a snapshot and a place in the pool. So a runner
+ *     tries, rolls back, sleeps without a transaction, and looks at the ledger before it tries again.
+ * (4) After the wait the catalog cache may be stale. So the ledger's existence is asked of pg_class
+ *     by a query, in the transaction that holds the lock.
+ * (5) The ledger is read after LOCK TABLE, never before: the row of the runner that went first must
+ *     be visible, and its primary key is the last fence should every lock fail.
+ */
+import { DbError, isContention, LOCK_NOT_AVAILABLE } from "../core/db-error.ts";
+import { HeadgateError } from "../core/error.ts";
+import { type GateKey, keyArguments } from "../core/gate-key.ts";
+import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier.ts";
+import type { LedgerPlace } from "../core/ledger.ts";
+import type { Connection } from "./connection.ts";
+import { createLedger } from "./ledger.ts";
+import { readTenancy } from "./place.ts";
+
+export interface Gate {
+  readonly key: GateKey;
+  readonly place: LedgerPlace;
+  /** Another tool's bigint key that is taken in the same transaction, for fleets that run both. */
+  readonly foreignKey: bigint | undefined;
+  /** As `options=-c search_path=…` asked for it; poolers refuse it as a start-up parameter. */
+  readonly searchPath: string | undefined;
+}
+
+/** How long our own LOCK TABLE may queue: longer, and it would block the readers behind it. */
+const LEDGER_LOCK_MS = 2000;
+/** The only bound on a frozen holder: the server ends its transaction. Never 0. */
+const IDLE_LIMIT_MS = 30_000;
+
+/** Settings that exist only on some servers; a plain SET of an unknown one is an error. */
+const WHERE_KNOWN: readonly (readonly [name: string, value: string])[] = [
+  ["client_connection_check_interval", "2s"],
+  ["tcp_keepalives_idle", "10"],
+  ["tcp_keepalives_interval", "5"],
+  ["tcp_keepalives_count", "3"],
+  ["tcp_user_timeout", "25000"],
+  ["transaction_timeout", "0"],
+];
+
+/**
+ * Begins the transaction and tries the lock, in one message. False: somebody else has it, and
+ * nothing is open.
+ */
+export async function tryGate(connection: Connection, gate: Gate): Promise<boolean> {
+  const { rows } = await connection.run(preMessage(gate));
+  if (rows[0]?.["acquired"] === true) return true;
+  await connection.run("rollback");
+  return false;
+}
+
+function preMessage(gate: Gate): string {
+  const known = WHERE_KNOWN.map(([name, value]) => `('${name}', '${value}')`).join(", ");
+  const foreign =
+    gate.foreignKey === undefined ? "" : ` and pg_try_advisory_xact_lock(${gate.foreignKey}::bigint)`;
+  return `begin isolation level read committed;
+set local statement_timeout = 0;
+set local lock_timeout = ${integerLiteral(LEDGER_LOCK_MS)};
+set local idle_in_transaction_session_timeout = ${integerLiteral(IDLE_LIMIT_MS)};
+select set_config(known.name, known.value, true)
+from (values ${known}) as known (name, value) join pg_settings s on s.name = known.name;
+select pg_try_advisory_xact_lock(${keyArguments(gate.key)})${foreign} as acquired`;
+}
+
+/**
+ * Inside the gate: sees to it that the ledger exists and locks it. True when it was created.
+ *
+ * @throws {HeadgateError} `privilege-missing` before any DDL, with the statement that cures it.
+ */
+export async function enterLedger(connection: Connection, gate: Gate): Promise<boolean> {
+  if (gate.searchPath !== undefined) {
+    await connection.bind("select set_config('search_path', $1::text, true)", [gate.searchPath]);
+  }
+  const tenancy = await readTenancy(connection, gate.place);
+  if (!tenancy.exists) {
+    if (!tenancy.mayCreate) throw mayNotCreate(gate.place, tenancy.role, tenancy.schemaOwner);
+    await createLedger(connection, gate.place);
+  }
+  await connection.run(`lock table ${quoteLedger(gate.place)} in share row exclusive mode`);
+  return !tenancy.exists;
+}
+
+function mayNotCreate(place: LedgerPlace, role: string, owner: string): HeadgateError {
+  const schema = quoteIdentifier(place.schema);
+  return new HeadgateError(
+    `Cannot create the ledger ${quoteLedger(place)}: role ${quoteIdentifier(role)} may not create in schema ${schema}, which ${quoteIdentifier(owner)} owns (SQLSTATE 42501)`,
+    {
+      code: "privilege-missing",
+      hint: `As ${quoteIdentifier(owner)} or a superuser: grant create, usage on schema ${schema} to ${quoteIdentifier(role)}; or: alter schema ${schema} owner to ${quoteIdentifier(role)}`,
+    },
+  );
+}
+
+/**
+ * Ends the transaction for good. A COMMIT of an aborted transaction succeeds with the tag ROLLBACK.
+ *
+ * @throws {DbError} kind `lost` or `deadline` when the answer did not come: the effect is unknown.
+ */
+export async function commit(connection: Connection): Promise<void> {
+  const { tag } = await connection.run("commit");
+  if (tag !== "COMMIT") throw new DbError("server", "the transaction was rolled back at COMMIT");
+}
+
+/** Leaves the gate with nothing done; a connection that is gone has rolled back by itself. */
+export async function rollback(connection: Connection): Promise<void> {
+  await connection.run("rollback").catch(() => undefined);
+}
+
+/** True when one of our own statements queued behind somebody else's lock. */
+export function isBusy(error: unknown): boolean {
+  return isContention(error);
+}
+
+export { LOCK_NOT_AVAILABLE };

@@ -1,0 +1,137 @@
+/**
+ * A socket on which the server waits for the start-up message: connected, and encrypted as sslmode
+ * says. Made here rather than by the driver, because the driver knows no verify-ca, tries hosts
+ * only by reconnecting (which the gate forbids), and answers a cleartext request unasked.
+ */
+import { connect as connectTcp, isIP, type Socket } from "node:net";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { DbError } from "../core/db-error.ts";
+import type { HostPort, Target } from "../core/target.ts";
+
+/** Protocol section "SSLRequest": length 8, code 80877103. */
+const SSL_REQUEST: Uint8Array = new Uint8Array([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+const YES = "S".charCodeAt(0);
+const NO = "N".charCodeAt(0);
+/** First probe after this long, so that a dead peer is noticed while a statement runs. */
+const KEEPALIVE_MS = 10_000;
+
+export interface OpenSocket {
+  readonly socket: Socket;
+  /** True when nobody between us and the server can read along. */
+  readonly isPrivate: boolean;
+}
+
+/**
+ * Tries the hosts in their order and returns the first that answers.
+ *
+ * @throws {DbError} kind `connect`, naming every host and why it failed.
+ */
+export async function openSocket(target: Target, timeoutMs: number): Promise<OpenSocket> {
+  const failures: string[] = [];
+  for (const host of target.hosts) {
+    try {
+      return await openHost(target, host, timeoutMs);
+    } catch (error) {
+      failures.push(`${host.host}:${host.port}: ${reasonOf(error)}`);
+    }
+  }
+  throw new DbError("connect", `Cannot connect to ${failures.join("; ")}`);
+}
+
+async function openHost(target: Target, host: HostPort, timeoutMs: number): Promise<OpenSocket> {
+  if (host.host.startsWith("/")) {
+    const path = `${host.host}/.s.PGSQL.${host.port}`;
+    return { socket: await opened(connectTcp({ path }), "connect", timeoutMs), isPrivate: true };
+  }
+  if (target.sslMode === "disable") return plain(host, timeoutMs);
+  if (target.sslMode !== "prefer" && target.sslMode !== "allow") {
+    return encrypted(target, host, timeoutMs);
+  }
+  try {
+    return await encrypted(target, host, timeoutMs);
+  } catch (error) {
+    if (error instanceof DbError) return plain(host, timeoutMs);
+    throw error;
+  }
+}
+
+async function plain(host: HostPort, timeoutMs: number): Promise<OpenSocket> {
+  return { socket: await tcp(host, timeoutMs), isPrivate: false };
+}
+
+async function tcp(host: HostPort, timeoutMs: number): Promise<Socket> {
+  const socket = connectTcp({ host: host.host, port: host.port });
+  await opened(socket, "connect", timeoutMs);
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEPALIVE_MS);
+  return socket;
+}
+
+/** @throws {DbError} when the server has no TLS or the handshake fails; other errors are TCP's. */
+async function encrypted(target: Target, host: HostPort, timeoutMs: number): Promise<OpenSocket> {
+  const socket = await tcp(host, timeoutMs);
+  try {
+    await requestTls(socket, timeoutMs);
+    const secure = connectTls({ socket, ...tlsOptions(target, host.host) });
+    return { socket: await opened(secure, "secureConnect", timeoutMs), isPrivate: true };
+  } catch (error) {
+    socket.destroy();
+    throw new DbError("connect", reasonOf(error), { cause: error });
+  }
+}
+
+/** Bytes behind the answer would be a man in the middle's, to be read as if encrypted. */
+async function requestTls(socket: Socket, timeoutMs: number): Promise<void> {
+  socket.write(SSL_REQUEST);
+  const answer = await bounded<Uint8Array>(socket, "data", timeoutMs);
+  if (answer.length === 1 && answer[0] === YES) return;
+  if (answer.length === 1 && answer[0] === NO) throw new Error("the server does not offer TLS");
+  throw new Error("the answer to the TLS request is not PostgreSQL's");
+}
+
+function tlsOptions(target: Target, host: string): ConnectionOptions {
+  const verifies = target.sslMode === "verify-ca" || target.sslMode === "verify-full";
+  return {
+    rejectUnauthorized: verifies,
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(target.sslRootCert === undefined ? {} : { ca: target.sslRootCert }),
+    ...(target.sslCert === undefined ? {} : { cert: target.sslCert }),
+    ...(target.sslKey === undefined ? {} : { key: target.sslKey }),
+    ...(target.sslMode === "verify-full" ? {} : { checkServerIdentity: () => undefined }),
+  };
+}
+
+async function opened<T extends Socket>(
+  socket: T,
+  event: "connect" | "secureConnect",
+  timeoutMs: number,
+): Promise<T> {
+  await bounded(socket, event, timeoutMs);
+  return socket;
+}
+
+/** The event's first value; destroys the socket when it fails or does not come in time. */
+function bounded<T>(socket: Socket, event: string, timeoutMs: number): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const settle = (act: () => void): void => {
+      clearTimeout(timer);
+      socket.off(event, onEvent).off("error", onError).off("close", onClose);
+      act();
+    };
+    const fail = (error: Error): void => {
+      settle(() => reject(error));
+      socket.on("error", () => undefined).destroy();
+    };
+    const onEvent = (value: T): void => settle(() => resolve(value));
+    const onError = (error: Error): void => fail(error);
+    const onClose = (): void => fail(new Error("connection closed by the server"));
+    const timer = setTimeout(() => fail(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    socket.once(event, onEvent).once("error", onError).once("close", onClose);
+  });
+}
+
+/** An AggregateError (several addresses of one name) has its reasons inside. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(", ");
+  return error instanceof Error && error.message !== "" ? error.message : String(error);
+}

@@ -1,0 +1,8 @@
+/** What this build is. `test/arch/version.test.ts` keeps it equal to package.json. */
+
+export const VERSION = "0.1.0";
+
+declare const HEADGATE_COMMIT: string | undefined;
+
+/** The commit it was built from; the build defines it, a run from source does not know it. */
+export const COMMIT: string = typeof HEADGATE_COMMIT === "string" ? HEADGATE_COMMIT : "source";

@@ -1,0 +1,64 @@
+/** How a flow reaches its database: which target, which name of the ledger, in whose name. */
+import type { EventName } from "../core/events.ts";
+import type { Head } from "../core/head.ts";
+import type { LedgerName } from "../core/ledger.ts";
+import type { Migration, NonEmpty } from "../core/migration.ts";
+import type { Target } from "../core/target.ts";
+import { type Connection, openConnection } from "../db/connection.ts";
+import type { Clock, Log, Random } from "../ports.ts";
+
+export interface World {
+  readonly clock: Clock;
+  readonly log: Log<EventName>;
+  readonly random: Random;
+  /** Aborted with a HeadgateError when the process must stop: a signal, or `--deadline`. */
+  readonly stop: AbortSignal;
+}
+
+export interface Access {
+  /** What the probe and the application use; maybe a pooler. */
+  readonly main: Target;
+  /** Past the pooler, for the gate and DDL. */
+  readonly direct: Target | undefined;
+  readonly ledger: LedgerName;
+  readonly connectTimeoutMs: number;
+}
+
+/** The migrations at hand. The head alone answers most questions, and costs no parsing. */
+export interface BundleSource {
+  readonly head: Head;
+  load(): Promise<NonEmpty<Migration>>;
+}
+
+/** Opens nothing yet; the first call connects. Ends by itself when the process must stop. */
+export function connect(world: World, access: Access, target: Target, tag?: string): Connection {
+  const connection = openConnection({
+    target,
+    applicationName: target.applicationName ?? "headgate",
+    connectTimeoutMs: target.connectTimeoutMs ?? access.connectTimeoutMs,
+    onNotice: (message) => world.log("server.notice", { message }),
+    ...(tag === undefined ? {} : { tag }),
+  });
+  const stop = (): void => connection.destroy(world.stop.reason as Error);
+  if (world.stop.aborted) stop();
+  world.stop.addEventListener("abort", stop, { once: true });
+  return {
+    ...connection,
+    close: async () => {
+      world.stop.removeEventListener("abort", stop);
+      await connection.close();
+    },
+  };
+}
+
+/** Opens, uses and closes one connection. */
+export async function withConnection<T>(
+  connection: Connection,
+  use: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  try {
+    return await use(connection);
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,137 @@
+/** Applies and reverts single migrations inside the gate. */
+import { type DbError, INSUFFICIENT_PRIVILEGE, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
+import { HeadgateError } from "../core/error.ts";
+import type { LedgerPlace } from "../core/ledger.ts";
+import type { Migration, Section } from "../core/migration.ts";
+import { renderCaret } from "../core/source-position.ts";
+import { type BodyFrame, closeBody, openBody, runBody } from "../db/body.ts";
+import type { Connection } from "../db/connection.ts";
+import { type Run, recordApplied, removeRow } from "../db/record.ts";
+import type { World } from "./access.ts";
+
+/** A migration that waits for a lock makes every reader behind it wait too. */
+const LOCK_TIMEOUT_MS = 3000;
+const REPORT_EVERY_MS = 10_000;
+
+export interface Applied {
+  readonly version: number;
+  readonly name: string;
+  readonly durationMs: number;
+}
+
+/** What to run: a migration's up part or its down part. */
+export interface Job {
+  readonly migration: Migration;
+  readonly section: Section;
+}
+
+/** Thrown when a body ended the gate's transaction: its effect stays, and a person must look. */
+export class BodyCommitted extends Error {
+  readonly migration: Migration;
+
+  constructor(migration: Migration) {
+    super(`${migration.file} ended the transaction that headgate opened`);
+    this.name = "BodyCommitted";
+    this.migration = migration;
+  }
+}
+
+/**
+ * Body and ledger row, in the gate's transaction.
+ *
+ * @throws {HeadgateError} `migration-failed` or `privilege-missing`; `DbError` when a retry may help.
+ */
+export async function applyMigration(
+  world: World,
+  connection: Connection,
+  place: LedgerPlace,
+  work: { readonly migration: Migration; readonly run: Run },
+): Promise<Applied> {
+  const { migration, run } = work;
+  const job = { migration, section: migration.up };
+  const { frame, durationMs } = await runJob(world, connection, job);
+  const isOurs =
+    frame !== undefined &&
+    (await recordApplied(connection, place, { migration, run, xactId: frame.xactId, durationMs }));
+  if (!isOurs) throw new BodyCommitted(migration);
+  return { version: migration.version, name: migration.name, durationMs };
+}
+
+/** The down part, and the row goes. @throws as `applyMigration`. */
+export async function revertMigration(
+  world: World,
+  connection: Connection,
+  place: LedgerPlace,
+  job: Job,
+): Promise<Applied> {
+  const { migration } = job;
+  const { frame, durationMs } = await runJob(world, connection, job);
+  const isOurs =
+    frame !== undefined &&
+    (await removeRow(connection, place, { version: migration.version, xactId: frame.xactId }));
+  if (!isOurs) throw new BodyCommitted(migration);
+  return { version: migration.version, name: migration.name, durationMs };
+}
+
+/** @returns The frame, or undefined when the body ended the transaction. */
+async function runJob(
+  world: World,
+  connection: Connection,
+  job: Job,
+): Promise<{ readonly frame: BodyFrame | undefined; readonly durationMs: number }> {
+  const { clock, log } = world;
+  const { migration, section } = job;
+  const fields = { version: migration.version, name: migration.name };
+  const startMs = clock.nowMs();
+  const elapsedMs = (): number => Math.round(clock.nowMs() - startMs);
+  log("migration.started", fields);
+  const quiet = clock.every(REPORT_EVERY_MS, () =>
+    log("migration.running", { ...fields, elapsed_ms: elapsedMs() }),
+  );
+  try {
+    const frame = await openBody(connection, {
+      lockTimeoutMs: migration.options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
+      statementTimeoutMs: migration.options.statementTimeoutMs ?? 0,
+    });
+    await runBody(connection, section.sql);
+    const isSame = await closeBody(connection, frame);
+    return { frame: isSame ? frame : undefined, durationMs: elapsedMs() };
+  } catch (error) {
+    throw failureOf(error, job);
+  } finally {
+    quiet();
+  }
+}
+
+/** An error that another try may cure stays as it is; everything else is the migration's. */
+export function failureOf(error: unknown, job: Job): Error {
+  if (!(error instanceof Error) || error.name !== "DbError") return error as Error;
+  if (isContention(error) || isConnectionTrouble(error)) return error;
+  return migrationFailed(error as DbError, job);
+}
+
+function migrationFailed(error: DbError, job: Job): HeadgateError {
+  const { server } = error;
+  const state = server === undefined ? "" : ` (SQLSTATE ${server.sqlState})`;
+  const verb = job.section === job.migration.up ? "apply" : "revert";
+  const lines = [`Cannot ${verb} ${job.migration.file}: ${error.message}${state}`];
+  if (server?.detail !== undefined) lines.push(`detail: ${server.detail}`);
+  if (server?.hint !== undefined) lines.push(`server's hint: ${server.hint}`);
+  const caret = caretOf(job, server?.position);
+  if (caret !== undefined) lines.push(caret);
+  const isPrivilege = sqlStateOf(error) === INSUFFICIENT_PRIVILEGE;
+  return new HeadgateError(lines.join("\n"), {
+    code: isPrivilege ? "privilege-missing" : "migration-failed",
+    hint: isPrivilege
+      ? "Nothing of it stayed. Grant the role what it lacks, or let the owner of those objects migrate"
+      : "Nothing of it stayed: correct the file (it was never applied), or the data it met, and run again",
+    cause: error,
+  });
+}
+
+/** The server counts code points from 1 in the text that it was sent. */
+function caretOf(job: Job, position: number | undefined): string | undefined {
+  if (position === undefined) return undefined;
+  const before = [...job.section.sql].slice(0, position - 1).join("");
+  return renderCaret(job.migration.file, job.migration.text, job.section.start + before.length);
+}

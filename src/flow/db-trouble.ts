@@ -1,0 +1,98 @@
+/** What the database said, as an error for a person: exit status and next step. */
+import { type DbError, INSUFFICIENT_PRIVILEGE, sqlStateOf } from "../core/db-error.ts";
+import { HeadgateError } from "../core/error.ts";
+import { quoteLedger } from "../core/identifier.ts";
+import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
+
+export function unreachableError(error: DbError): HeadgateError {
+  return new HeadgateError(`Cannot reach the database: ${withState(error)}`, {
+    code: "unreachable",
+    hint: hintFor(error),
+    cause: error,
+  });
+}
+
+/** For reading: what a person must do so that the ledger can be read. */
+export function unreadableError(error: unknown, ledger: LedgerName): HeadgateError {
+  if (error instanceof HeadgateError) return error;
+  const name = quoteLedger(ledger);
+  if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) {
+    return new HeadgateError(`Cannot read the ledger ${name}: ${withState(error as DbError)}`, {
+      code: "privilege-missing",
+      hint: `Grant it: grant select on ${name} to the role, and usage on its schema`,
+      cause: error,
+    });
+  }
+  if (isDbError(error)) {
+    return error.kind === "server" && !(sqlStateOf(error) ?? "").startsWith("42")
+      ? unreachableError(error)
+      : shapeOrUnreachable(error, name);
+  }
+  return shapeError(error as Error, name);
+}
+
+/** For the gate: what our own statements met, as opposed to a migration's. */
+export function gateError(error: unknown, place: LedgerPlace | undefined): Error {
+  if (!isDbError(error)) return error instanceof Error ? error : new Error(String(error));
+  if (error.kind === "server" && error.message.includes(STATEMENT_POOLING)) {
+    return statementPoolingError(error);
+  }
+  if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) return unreachableError(error);
+  const name = place ? quoteLedger(place) : "ledger";
+  return new HeadgateError(`Cannot use the ledger ${name}: ${withState(error)}`, {
+    code: "privilege-missing",
+    hint: `Grant it: grant select, insert, update, delete on ${name} to the role`,
+    cause: error,
+  });
+}
+
+/** PgBouncer's words, which it does not translate; the SQLSTATE is the one of any protocol error. */
+const STATEMENT_POOLING = "statement pooling";
+
+function statementPoolingError(error: DbError): HeadgateError {
+  return new HeadgateError(
+    "Cannot migrate through this pooler: it pools statements, which allows no transaction",
+    {
+      code: "config-invalid",
+      hint: "Give MIGRATION_DATABASE_URL an address past the pooler, or use pool_mode = transaction; probe and the fast path work as they are",
+      cause: error,
+    },
+  );
+}
+
+function shapeOrUnreachable(error: DbError, name: string): HeadgateError {
+  return error.kind === "server" ? shapeError(error, name) : unreachableError(error);
+}
+
+/** A table of that name which is no ledger, or one of a newer layout. */
+function shapeError(error: Error, name: string): HeadgateError {
+  return new HeadgateError(`Cannot read the ledger ${name}: it has another shape (${error.message})`, {
+    code: "unreachable",
+    hint: "Name the right table with --ledger, or use the headgate version that wrote it",
+    cause: error,
+  });
+}
+
+function isDbError(error: unknown): error is DbError {
+  return error instanceof Error && error.name === "DbError";
+}
+
+function withState(error: DbError): string {
+  const state = error.server?.sqlState;
+  return state === undefined ? error.message : `${error.message} (SQLSTATE ${state})`;
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  "28P01": "Check user and password; special characters may stand raw or percent-encoded",
+  "28000": "Check user, database and the server's pg_hba.conf, and whether it demands TLS (sslmode)",
+  "3D000": "Check the database's name, or create it",
+  "53300": "The server has no connection left: raise max_connections or use a pooler",
+  "57P03": "The server is starting or stopping: try again",
+};
+
+function hintFor(error: DbError): string {
+  if (error.kind === "cleartext") return "Use TLS (sslmode=require or better), or --allow-cleartext";
+  const known = HINTS[error.server?.sqlState ?? ""];
+  if (known !== undefined) return known;
+  return "Check host, port, DNS and network policy, and that the server runs";
+}

@@ -1,0 +1,94 @@
+/** `down`: reverts the last applied migrations, newest first, each in its own transaction. */
+import { notReadyError } from "../core/decide.ts";
+import { headState } from "../core/head.ts";
+import { type Ledger, rowsOf } from "../core/ledger.ts";
+import type { Migration, NonEmpty, Section } from "../core/migration.ts";
+import { refuseUnrunnable } from "../core/runnable.ts";
+import type { Run } from "../db/record.ts";
+import { type Access, connect, type World, withConnection } from "./access.ts";
+import { type Applied, failureOf, type Job, revertMigration } from "./apply.ts";
+import { unreadableError } from "./db-trouble.ts";
+import { type Task, throughGate } from "./gate-loop.ts";
+import { readableName, readSettledLedger } from "./state.ts";
+
+export interface DownRequest {
+  /** How many, from the newest. */
+  readonly count: number;
+  readonly lockWaitMs: number;
+  readonly lockId: bigint | undefined;
+}
+
+export interface DownReport {
+  /** What this run reverted, newest first. */
+  readonly reverted: readonly Applied[];
+  /** The highest version that is left, if any. */
+  readonly at: number | undefined;
+}
+
+/**
+ * Which migrations are reverted is settled before the gate; a second `down` of the same head finds
+ * them gone and reverts nothing more.
+ *
+ * @throws {HeadgateError} `bundle-invalid` when one of them has no down part, before anything runs.
+ */
+export async function down(
+  world: World,
+  access: Access,
+  bundle: NonEmpty<Migration>,
+  work: { readonly request: DownRequest; readonly run: Run },
+): Promise<DownReport> {
+  const { request, run } = work;
+  const jobs = planDown(bundle, await readThroughMain(world, access), request.count);
+  const reverted: Applied[] = [];
+  let inFlight: Applied | undefined;
+  let at: number | undefined;
+  const task: Task<Job> = {
+    decide: (ledger) => {
+      refuseUnready(bundle, ledger);
+      const highest = rowsOf(ledger).at(-1);
+      at = highest?.version;
+      const plan = jobs.find((job) => job.migration.version === highest?.version);
+      return plan ? { kind: "act", plan } : { kind: "nothing" };
+    },
+    act: async (connection, place, job) => {
+      inFlight = await revertMigration(world, connection, place, job);
+    },
+    commitFailed: (job, error) => failureOf(error, job),
+    committed: ({ migration }) => {
+      if (inFlight) reverted.push(inFlight);
+      world.log("migration.reverted", { version: migration.version, name: migration.name });
+    },
+    peek: async () => ({ isDone: false, mark: -1 }),
+    finish: async () => undefined,
+  };
+  if (jobs.length > 0) {
+    const wish = { lockWaitMs: request.lockWaitMs, foreignKey: request.lockId, runId: run.id };
+    await throughGate(world, access, wish, task);
+  }
+  return { reverted, at };
+}
+
+/** The newest `count` of the applied ones, newest first. */
+function planDown(bundle: NonEmpty<Migration>, ledger: Ledger, count: number): readonly Job[] {
+  refuseUnready(bundle, ledger);
+  const applied = new Set(rowsOf(ledger).map((row) => row.version));
+  const chosen = bundle.filter((m) => applied.has(m.version)).slice(-count).reverse();
+  refuseUnrunnable(chosen, "down");
+  return chosen.map((migration) => ({ migration, section: migration.down as Section }));
+}
+
+/** Reverting needs a ledger that is ours: a prefix of the bundle, or all of it. */
+function refuseUnready(bundle: NonEmpty<Migration>, ledger: Ledger): void {
+  const state = headState(bundle, ledger);
+  if (state.kind === "at-head" || state.kind === "behind" || state.kind === "fresh") return;
+  throw notReadyError(state, "exact");
+}
+
+function readThroughMain(world: World, access: Access): Promise<Ledger> {
+  const connection = connect(world, access, access.main);
+  return withConnection(connection, async () =>
+    readSettledLedger(connection, await readableName(connection, access.main, access.ledger)),
+  ).catch((error: unknown) => {
+    throw world.stop.aborted ? world.stop.reason : unreadableError(error, access.ledger);
+  });
+}

@@ -1,0 +1,72 @@
+/** Puts what a runner waits for into words, for the log and for the error at the end of patience. */
+import type { DbError } from "../core/db-error.ts";
+import { quoteLedger } from "../core/identifier.ts";
+import type { LedgerRow } from "../core/ledger.ts";
+import type { Connection } from "../db/connection.ts";
+import type { Gate } from "../db/gate.ts";
+import { type Holder, readHolders } from "../db/holder.ts";
+import type { Fields } from "../ports.ts";
+
+export interface InTheWay {
+  readonly text: string;
+  readonly fields: Fields;
+}
+
+const WHAT: Readonly<Record<Holder["what"], string>> = {
+  gate: "the gate",
+  ledger: "a lock on the ledger",
+  "foreign-lock": "the lock of --lock-id",
+};
+
+/** Advice only: a server that does not answer this must not end the wait with another error. */
+export async function describeHolders(connection: Connection, gate: Gate): Promise<InTheWay> {
+  const holders = await readHolders(connection, gate).catch(() => []);
+  const first = holders[0];
+  if (!first) {
+    return {
+      text: `the gate of ledger ${quoteLedger(gate.place)} was held by somebody who has just left`,
+      fields: {},
+    };
+  }
+  return { text: holders.map(describeHolder).join("; "), fields: holderFields(first) };
+}
+
+function describeHolder(holder: Holder): string {
+  if (holder.pid === null) return `a prepared transaction holds ${WHAT[holder.what]}`;
+  const age = holder.ageMs === null ? "" : ` for ${holder.ageMs} ms`;
+  const parts = [
+    `client ${holder.address ?? "hidden"}`,
+    holder.user === null ? "" : `role ${holder.user}`,
+    holder.application === null ? "" : `application ${holder.application}`,
+    holder.state === null ? "" : `state ${holder.state}`,
+    holder.run === null ? "" : `run ${holder.run}`,
+  ].filter((part) => part !== "");
+  return `pid ${holder.pid} holds ${WHAT[holder.what]}${age} (${parts.join(", ")})`;
+}
+
+function holderFields(holder: Holder): Fields {
+  return {
+    holder: holder.what,
+    holder_pid: holder.pid,
+    holder_address: holder.address,
+    holder_application: holder.application,
+    holder_state: holder.state,
+    holder_run: holder.run,
+    holder_age_ms: holder.ageMs,
+  };
+}
+
+export function describeRow(row: LedgerRow): InTheWay {
+  return {
+    text: `migration ${row.version} ${row.name} is being built by ${row.appliedBy ?? "another runner"}, run ${row.runId ?? "unknown"}`,
+    fields: { version: row.version, holder_run: row.runId },
+  };
+}
+
+export function describeTrouble(error: DbError): InTheWay {
+  const state = error.server?.sqlState;
+  return {
+    text: `${error.message}${state === undefined ? "" : ` (SQLSTATE ${state})`}`,
+    fields: { sqlstate: state, reason: error.message },
+  };
+}

@@ -1,0 +1,39 @@
+/** After a body that committed: a row that stops every runner, because nothing can be undone. */
+import { HeadgateError } from "../core/error.ts";
+import { rowsOf } from "../core/ledger.ts";
+import type { Migration } from "../core/migration.ts";
+import { type Run, recordFailed } from "../db/record.ts";
+import type { Access, World } from "./access.ts";
+import type { BodyCommitted } from "./apply.ts";
+import { type GateWish, throughGate } from "./gate-loop.ts";
+
+/** Writes the row through the gate. @returns The error for the person who must look. */
+export async function leaveFailedRow(
+  world: World,
+  access: Access,
+  wish: GateWish,
+  work: { readonly run: Run; readonly error: BodyCommitted },
+): Promise<HeadgateError> {
+  const { migration } = work.error;
+  const reason = "its text ended the transaction that headgate opened";
+  await throughGate<Migration>(world, access, wish, {
+    decide: (ledger) =>
+      rowsOf(ledger).some((row) => row.version === migration.version)
+        ? { kind: "nothing" }
+        : { kind: "act", plan: migration },
+    act: (connection, place) =>
+      recordFailed(connection, place, { migration, run: work.run, error: reason }),
+    commitFailed: (_plan, error) => error,
+    committed: () => undefined,
+    peek: async () => ({ isDone: false, mark: -1 }),
+    finish: async () => undefined,
+  });
+  return new HeadgateError(
+    `Cannot vouch for ${migration.file}: ${reason}, so what it did before that is committed`,
+    {
+      code: "interrupted",
+      hint: `Its row is marked failed and stops every runner. Finish or undo it by hand, then set row ${migration.version} of the ledger to 'applied', or delete it; take the transaction control out of the file`,
+      cause: work.error,
+    },
+  );
+}

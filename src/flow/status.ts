@@ -1,0 +1,63 @@
+/** `status`: every migration with its state, and what a probe concludes and why. Only reads. */
+import { type HeadState, headState, isReady, type Policy } from "../core/head.ts";
+import { type Ledger, type LedgerRow, rowsOf } from "../core/ledger.ts";
+import type { Migration, NonEmpty } from "../core/migration.ts";
+import { type Access, connect, type World, withConnection } from "./access.ts";
+import { unreadableError } from "./db-trouble.ts";
+import { readableName, readHeadState } from "./state.ts";
+
+/** One line of the table: a migration of the bundle, a row of the ledger, or both. */
+export interface StatusEntry {
+  readonly version: number;
+  readonly name: string;
+  readonly state: "applied" | "pending" | "running" | "interrupted" | "drifted" | "unknown";
+  readonly row: LedgerRow | undefined;
+}
+
+export interface StatusReport {
+  readonly state: HeadState;
+  readonly isReady: boolean;
+  /** Ascending by version. */
+  readonly entries: readonly StatusEntry[];
+}
+
+/** @throws {HeadgateError} `unreachable` or `privilege-missing` when the ledger cannot be read. */
+export async function status(
+  world: World,
+  access: Access,
+  bundle: NonEmpty<Migration>,
+  policy: Policy,
+): Promise<StatusReport> {
+  const connection = connect(world, access, access.main);
+  return withConnection(connection, async () => {
+    const name = await readableName(connection, access.main, access.ledger);
+    const { ledger } = await readHeadState(connection, name, bundle);
+    return toReport(bundle, ledger, policy);
+  }).catch((error: unknown) => {
+    throw world.stop.aborted ? world.stop.reason : unreadableError(error, access.ledger);
+  });
+}
+
+/** Pure, so that the table of states is tested without a database. */
+export function toReport(bundle: NonEmpty<Migration>, ledger: Ledger, policy: Policy): StatusReport {
+  const state = headState(bundle, ledger);
+  const rows = new Map(rowsOf(ledger).map((row) => [row.version, row]));
+  const drifted = new Set(state.kind === "drifted" ? state.drifts.map((drift) => drift.version) : []);
+  const ours = bundle.map((migration): StatusEntry => {
+    const { version, name } = migration;
+    const row = rows.get(version);
+    return { version, name, row, state: drifted.has(version) ? "drifted" : stateOf(row) };
+  });
+  const known = new Set(bundle.map((migration) => migration.version));
+  const foreign = rowsOf(ledger)
+    .filter((row) => !known.has(row.version))
+    .map((row): StatusEntry => ({ version: row.version, name: row.name, row, state: "unknown" }));
+  const entries = [...ours, ...foreign].sort((a, b) => a.version - b.version);
+  return { state, isReady: isReady(state, policy), entries };
+}
+
+function stateOf(row: LedgerRow | undefined): StatusEntry["state"] {
+  if (!row) return "pending";
+  if (row.state === "applied") return "applied";
+  return row.state === "running" && row.alive ? "running" : "interrupted";
+}

@@ -1,0 +1,114 @@
+/** What `up` does inside the gate. */
+import { decideUp, type UpWish } from "../core/decide.ts";
+import { HeadgateError } from "../core/error.ts";
+import { headOf, headState, isReady } from "../core/head.ts";
+import { type Ledger, rowsOf, type Tip } from "../core/ledger.ts";
+import type { Migration, NonEmpty } from "../core/migration.ts";
+import { refuseUnrunnable } from "../core/runnable.ts";
+import { describeTarget } from "../core/target.ts";
+import { readLedger } from "../db/ledger.ts";
+import type { Run } from "../db/record.ts";
+import { type Access, connect, type World, withConnection } from "./access.ts";
+import { type Applied, applyMigration, failureOf } from "./apply.ts";
+import type { Decision, Task } from "./gate-loop.ts";
+import { readableName, readTipState } from "./state.ts";
+
+/** `verify`: head must be there. `yield`: nothing is looked at. Both migrate nothing. */
+export type SkipMode = "off" | "verify" | "yield";
+
+export interface UpRequest extends UpWish {
+  readonly skip: SkipMode;
+  /** All pending migrations in one transaction. */
+  readonly isAtomic: boolean;
+  readonly lockWaitMs: number;
+  readonly lockId: bigint | undefined;
+}
+
+export interface UpTask extends Task<NonEmpty<Migration>> {
+  /** What the ledger says this run applied; known when the task is done. */
+  applied(): readonly Applied[];
+}
+
+export function upTask(
+  world: World,
+  access: Access,
+  bundle: NonEmpty<Migration>,
+  work: { readonly request: UpRequest; readonly run: Run },
+): UpTask {
+  const { request, run } = work;
+  let applied: readonly Applied[] = [];
+  return {
+    decide: (ledger) => planUp(bundle, ledger, request),
+    act: async (connection, place, plan) => {
+      for (const migration of plan) {
+        await applyMigration(world, connection, place, { migration, run });
+      }
+    },
+    commitFailed: (plan, error) => {
+      const migration = plan.at(-1) ?? plan[0];
+      return failureOf(error, { migration, section: migration.up });
+    },
+    committed: (plan) => {
+      for (const { version, name } of plan) world.log("migration.applied", { version, name });
+    },
+    peek: async (connection, place) => {
+      const { state, tip } = await readTipState(connection, place, headOf(bundle));
+      return { isDone: isReady(state, request.policy), mark: highestOf(tip) };
+    },
+    finish: async () => {
+      const ledger = await readThroughMain(world, access);
+      if (access.direct) refuseSplitBrain(bundle, ledger, { access, request });
+      applied = appliedBy(run, ledger);
+    },
+    applied: () => applied,
+  };
+}
+
+function planUp(
+  bundle: NonEmpty<Migration>,
+  ledger: Ledger,
+  request: UpRequest,
+): Decision<NonEmpty<Migration>> {
+  const decision = decideUp(headState(bundle, ledger), request);
+  if (decision.kind === "refuse") throw decision.error;
+  if (decision.kind !== "apply") return decision;
+  refuseUnrunnable(decision.pending, "up");
+  return { kind: "act", plan: request.isAtomic ? decision.pending : [decision.pending[0]] };
+}
+
+function highestOf(tip: Tip): number {
+  if (tip.kind === "absent") return -1;
+  return (tip.above.at(-1) ?? tip.head ?? tip.below)?.version ?? -1;
+}
+
+/** By the ledger's own account: it holds even when the answer to a COMMIT was lost. */
+function appliedBy(run: Run, ledger: Ledger): readonly Applied[] {
+  return rowsOf(ledger)
+    .filter((row) => row.runId === run.id && row.state === "applied")
+    .map((row) => ({ version: row.version, name: row.name, durationMs: row.durationMs ?? 0 }));
+}
+
+/** Through the probe's own address, whichever one the work went through. */
+function readThroughMain(world: World, access: Access): Promise<Ledger> {
+  const connection = connect(world, access, access.main);
+  return withConnection(connection, async () =>
+    readLedger(connection, await readableName(connection, access.main, access.ledger)),
+  );
+}
+
+/** Two addresses that lead to two databases: the migrated one is not the one that pods will ask. */
+function refuseSplitBrain(
+  bundle: NonEmpty<Migration>,
+  ledger: Ledger,
+  wish: { readonly access: Access; readonly request: UpRequest },
+): void {
+  const { access, request } = wish;
+  if (!access.direct || decideUp(headState(bundle, ledger), request).kind === "nothing") return;
+  throw new HeadgateError(
+    `Cannot see the migrated schema where the application looks: migrated ${describeTarget(access.direct)} (${access.direct.source}), but ${describeTarget(access.main)} (${access.main.source}) is not at head`,
+    {
+      code: "migration-failed",
+      hint: "Both addresses must lead to one database: correct one of the two variables",
+    },
+  );
+}

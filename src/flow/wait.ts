@@ -1,0 +1,61 @@
+/** How a runner waits for another: without a transaction, with a bound, and never silently. */
+import { HeadgateError } from "../core/error.ts";
+import type { Fields } from "../ports.ts";
+import type { World } from "./access.ts";
+
+const FIRST_PAUSE_MS = 100;
+const GROWTH = 1.4;
+const LONGEST_PAUSE_MS = 1000;
+const REPORT_EVERY_MS = 10_000;
+
+/** Names who is in the way; asked only when it is reported. */
+export type Describe = () => Promise<{ readonly text: string; readonly fields: Fields }>;
+
+export interface Waiter {
+  /** Sleeps once, growing and jittered. @throws {HeadgateError} `gate-timeout` after the bound. */
+  pause(describe: Describe): Promise<void>;
+  /** Somebody got further: the bound starts again. */
+  progressed(): void;
+  /** Milliseconds since the first pause; 0 when there was none. */
+  waitedMs(): number;
+}
+
+/** @param boundMs Of waiting without progress. */
+export function createWaiter(world: World, boundMs: number): Waiter {
+  const { clock } = world;
+  let firstMs: number | undefined;
+  let sinceMs: number | undefined;
+  let reportedMs = Number.NEGATIVE_INFINITY;
+  let pauseMs = FIRST_PAUSE_MS;
+
+  const report = async (describe: Describe, nowMs: number): Promise<void> => {
+    const isFirst = reportedMs === Number.NEGATIVE_INFINITY;
+    if (!isFirst && nowMs - reportedMs < REPORT_EVERY_MS) return;
+    reportedMs = nowMs;
+    const fields = isFirst ? {} : (await describe()).fields;
+    world.log("gate.waiting", { waited_ms: Math.round(nowMs - (firstMs ?? nowMs)), ...fields });
+  };
+  return {
+    pause: async (describe) => {
+      const nowMs = clock.nowMs();
+      firstMs ??= nowMs;
+      sinceMs ??= nowMs;
+      const leftMs = boundMs - (nowMs - sinceMs);
+      if (leftMs <= 0) throw timeoutError(boundMs, (await describe()).text);
+      await report(describe, nowMs);
+      await clock.sleep(Math.min(leftMs, pauseMs * (0.5 + world.random())));
+      pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * GROWTH);
+    },
+    progressed: () => {
+      sinceMs = undefined;
+    },
+    waitedMs: () => (firstMs === undefined ? 0 : Math.round(clock.nowMs() - firstMs)),
+  };
+}
+
+function timeoutError(boundMs: number, holder: string): HeadgateError {
+  return new HeadgateError(`Cannot pass the gate within ${boundMs} ms: ${holder}`, {
+    code: "gate-timeout",
+    hint: "Nothing was changed. If that holder is healthy, raise --lock-wait; if it is not, end it: select pg_terminate_backend(pid)",
+  });
+}

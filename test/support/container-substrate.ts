@@ -1,0 +1,5 @@
+import type { Substrate } from "./substrate.ts";
+
+export async function openContainerSubstrate(): Promise<Substrate> {
+  throw new Error("not yet");
+}
