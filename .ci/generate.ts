@@ -61,7 +61,10 @@ export function renderSums(bundle: NonEmpty<Migration>): string {
 
 if (import.meta.main) {
   const bundle = loadBundle(join(ROOT, "migrations"));
-  writeFileSync(join(ROOT, "src/embed/bundle.gen.ts"), renderBundleModule(bundle, "../../migrations/"));
+  writeFileSync(
+    join(ROOT, "src/embed/bundle.gen.ts"),
+    renderBundleModule(bundle, "../../migrations/"),
+  );
   writeFileSync(join(ROOT, "src/embed/head.gen.ts"), renderHeadModule(bundle));
   writeFileSync(join(ROOT, "migrations/SHA256SUMS"), renderSums(bundle));
 }

@@ -3,8 +3,15 @@
  * command with exit status 0, and a misspelt startup probe would pass for ever.
  */
 import { type CAC, cac } from "cac";
-import { ALIASES, type CommandName, COMMANDS, type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import type { Flags } from "../config/config.ts";
+import {
+  ALIASES,
+  COMMANDS,
+  type CommandName,
+  SETTINGS,
+  type Setting,
+  type SettingName,
+} from "../config/settings.ts";
 import { HeadgateError } from "../core/error.ts";
 import { nearest } from "./nearest.ts";
 
@@ -40,16 +47,18 @@ export function parseArgv(argv: readonly string[]): Invocation {
 function describeCli(): CAC {
   const cli = cac("headgate");
   cli.option("-h, --help", "").option("-v, --version", "");
-  for (const [name, help] of Object.entries(COMMANDS)) {
-    const command = cli.command(name === "down" ? "down [count]" : name, help);
-    for (const [alias, target] of Object.entries(ALIASES)) {
-      if (target === name) command.alias(alias);
-    }
-    for (const setting of settingsOf(name as CommandName).values()) {
-      command.option(`--${setting.flag}${setting.argument ? ` ${setting.argument}` : ""}`, "");
-    }
-  }
+  for (const name of Object.keys(COMMANDS) as CommandName[]) describeCommand(cli, name);
   return cli;
+}
+
+function describeCommand(cli: CAC, name: CommandName): void {
+  const command = cli.command(name === "down" ? "down [count]" : name, COMMANDS[name]);
+  for (const [alias, target] of Object.entries(ALIASES)) {
+    if (target === name) command.alias(alias);
+  }
+  for (const { flag, argument } of settingsOf(name).values()) {
+    command.option(argument === undefined ? `--${flag}` : `--${flag} ${argument}`, "");
+  }
 }
 
 /** The settings of a command, by their name. */
@@ -74,7 +83,9 @@ function unguard(text: string): string {
 }
 
 function readFlags(command: CommandName, options: Readonly<Record<string, unknown>>): Flags {
-  const known = new Map([...settingsOf(command)].map(([name, setting]) => [setting.flag, { name, setting }]));
+  const known = new Map(
+    [...settingsOf(command)].map(([name, setting]) => [setting.flag, { name, setting }]),
+  );
   const flags: Partial<Record<SettingName, string>> = {};
   for (const [key, value] of Object.entries(options)) {
     if (key === "--" || value === undefined) continue;

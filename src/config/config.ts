@@ -1,20 +1,22 @@
 /** argv's flags, the environment and files in; one typed Config out. Values never stand in an error. */
 import * as v from "valibot";
-import { HeadgateError } from "../core/error.ts";
+import type { HeadgateError } from "../core/error.ts";
 import { loadTargets, type Targets } from "./connection-settings.ts";
 import { parseEnvFile } from "./env-file.ts";
 import { type Env, envValue } from "./libpq-env.ts";
 import type { ReadFile } from "./service-file.ts";
-import { type CommandName, SCHEMAS, type Setting, type SettingName, SETTINGS } from "./settings.ts";
+import { SCHEMAS } from "./setting-values.ts";
+import {
+  type CommandName,
+  SETTINGS,
+  type Setting,
+  type SettingName,
+  type Settings,
+} from "./settings.ts";
 import { attempt, settingsError, throwIfAny } from "./settings-error.ts";
 
 /** Flags as they were given; a switch is "true". */
 export type Flags = Readonly<Partial<Record<SettingName, string>>>;
-
-/** Every setting, parsed; those that a command does not have keep their default. */
-export type Settings = {
-  readonly [Name in SettingName]: v.InferOutput<(typeof SCHEMAS)[Name]>;
-};
 
 export interface ConfigInput {
   readonly command: CommandName;
@@ -24,11 +26,14 @@ export interface ConfigInput {
 }
 
 /**
- * The settings of a command; needs no database.
+ * The settings of a command; needs no database. Those that a command does not have keep their default.
  *
  * @throws {HeadgateError} `config-invalid`, every bad flag and variable in one message, by name
  */
-export function loadSettings(input: ConfigInput): { readonly settings: Settings; readonly env: Env } {
+export function loadSettings(input: ConfigInput): {
+  readonly settings: Settings;
+  readonly env: Env;
+} {
   const env = withEnvFile(input);
   const errors: HeadgateError[] = [];
   const names = Object.keys(SETTINGS) as readonly SettingName[];

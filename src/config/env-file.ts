@@ -15,7 +15,8 @@ export function parseEnvFile(text: string, source: string): Readonly<Record<stri
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
     const match = LINE.exec(line);
-    if (!match) throw settingsError(`line ${index + 1} of the file that ${source} names is not KEY=value`);
+    if (!match)
+      throw settingsError(`line ${index + 1} of the file that ${source} names is not KEY=value`);
     entries.push([match[1] ?? "", unquote(match[2] ?? "")]);
   }
   return Object.fromEntries(entries);

@@ -2,9 +2,8 @@
  * Every flag and its variable, in one table: the parser, the loader, `--help` and the README all
  * read it. Connection variables (DATABASE_URL, PG*) are in `connection-settings.ts`.
  */
-import * as v from "valibot";
-import { parseDurationMs } from "../core/duration.ts";
-import { parseLedgerName } from "../core/identifier.ts";
+import type { Level } from "../core/events.ts";
+import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
 
 export type CommandName = "up" | "probe" | "status" | "plan" | "down" | "version";
@@ -36,7 +35,33 @@ const ALL: readonly CommandName[] = ["up", "probe", "status", "plan", "down", "v
 const ASKING: readonly CommandName[] = ["up", "probe", "status", "plan", "down"];
 const GATED: readonly CommandName[] = ["up", "down"];
 
-export const SETTINGS = {
+/** Every setting, parsed. Durations are in milliseconds. */
+export interface Settings {
+  readonly dir: string | undefined;
+  readonly ledger: LedgerName;
+  readonly databaseUrlFile: string | undefined;
+  readonly direct: "auto" | "off";
+  readonly connectTimeout: number;
+  readonly allowCleartext: boolean;
+  readonly policy: Policy;
+  readonly timeout: number;
+  readonly lockWait: number;
+  /** 0: none. */
+  readonly deadline: number;
+  readonly lockId: bigint | undefined;
+  readonly atomic: boolean;
+  readonly to: number | undefined;
+  readonly skipMigrations: "off" | "verify" | "yield";
+  readonly exitCode: boolean;
+  readonly json: boolean;
+  readonly logFormat: "auto" | "json" | "text";
+  readonly logLevel: Level;
+  readonly envFile: string | undefined;
+}
+
+export type SettingName = keyof Settings;
+
+export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   dir: {
     flag: "dir",
     argument: "<folder>",
@@ -180,75 +205,4 @@ export const SETTINGS = {
     commands: ASKING,
     help: "Variables to add to the environment, KEY=value lines; the environment wins",
   },
-} as const;
-
-export type SettingName = keyof typeof SETTINGS;
-
-const TRUE: ReadonlySet<string> = new Set(["true", "1", "yes", "on"]);
-const FALSE: ReadonlySet<string> = new Set(["false", "0", "no", "off"]);
-const INT8_LIMIT: bigint = 2n ** 63n;
-
-/** A parser that answers undefined for "no"; the text says what the value must be. */
-function parsed<T>(parse: (text: string) => T | undefined, must: string): TextSchema<T> {
-  return v.pipe(
-    v.string(must),
-    v.transform((text: string) => parse(text.trim())),
-    v.custom<T>((value) => value !== undefined, must),
-  );
-}
-
-type TextSchema<T> = v.GenericSchema<unknown, T>;
-
-function choice<const T extends string>(...words: readonly T[]): TextSchema<T> {
-  const must = `must be ${words.join(", ").replace(/, ([^,]*)$/, " or $1")}`;
-  return parsed((text) => words.find((word) => word === text.toLowerCase()), must);
-}
-
-const toBoolean = parsed((text) => {
-  const word = text.toLowerCase();
-  if (TRUE.has(word)) return true;
-  return FALSE.has(word) ? false : undefined;
-}, "must be true or false");
-
-const toDurationMs = parsed(parseDurationMs, "must be a duration such as 500ms, 3s or 15m");
-
-/** What each setting's text becomes. */
-export const SCHEMAS = {
-  dir: v.optional(parsed((text) => text || undefined, "must name a folder")),
-  ledger: parsed(parseLedgerName, "must be a table name, with or without its schema") as TextSchema<LedgerName>,
-  databaseUrlFile: v.optional(parsed((text) => text || undefined, "must name a file")),
-  direct: choice("auto", "off"),
-  connectTimeout: toDurationMs,
-  allowCleartext: toBoolean,
-  policy: choice("at-least", "exact"),
-  timeout: toDurationMs,
-  lockWait: toDurationMs,
-  deadline: toDurationMs,
-  lockId: v.optional(parsed(toInt8, "must be a 64-bit integer")),
-  atomic: toBoolean,
-  to: v.optional(parsed(toVersion, "must be a version number")),
-  skipMigrations: parsed(toSkipMode, "must be true, false, verify or yield"),
-  exitCode: toBoolean,
-  json: toBoolean,
-  logFormat: choice("auto", "json", "text"),
-  logLevel: choice("debug", "info", "warn", "error"),
-  envFile: v.optional(parsed((text) => text || undefined, "must name a file")),
 };
-
-function toInt8(text: string): bigint | undefined {
-  if (!/^-?\d{1,19}$/.test(text)) return undefined;
-  const value = BigInt(text);
-  return value >= -INT8_LIMIT && value < INT8_LIMIT ? value : undefined;
-}
-
-function toVersion(text: string): number | undefined {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  return Number.isSafeInteger(value) ? value : undefined;
-}
-
-function toSkipMode(text: string): "off" | "verify" | "yield" | undefined {
-  const word = text.toLowerCase();
-  if (word === "yield") return "yield";
-  if (word === "verify" || TRUE.has(word)) return "verify";
-  return FALSE.has(word) ? "off" : undefined;
-}

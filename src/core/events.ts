@@ -13,7 +13,6 @@ export interface EventDefinition {
 export const EVENTS = {
   "database.ready": { level: "info", message: "Database ready" },
   "schema.at-head": { level: "info", message: "Schema is at head; the gate is not needed" },
-  "schema.ahead": { level: "info", message: "Schema is ahead of this bundle; nothing to do" },
   "migrations.verified": {
     level: "info",
     message: "Migrations are another runner's; schema is at head",
@@ -28,17 +27,11 @@ export const EVENTS = {
   },
   "gate.acquired": { level: "info", message: "Gate acquired" },
   "gate.waiting": { level: "info", message: "Gate is held by another runner; waiting" },
-  "gate.released": { level: "info", message: "Gate released" },
   "ledger.created": { level: "info", message: "Ledger created" },
-  "ledger.ensured-by-other": { level: "debug", message: "Ledger was created by another runner" },
   "migration.started": { level: "info", message: "Migration started" },
   "migration.running": { level: "info", message: "Migration is still running" },
   "migration.applied": { level: "info", message: "Migration applied" },
   "migration.reverted": { level: "info", message: "Migration reverted" },
-  "migration.waiting": {
-    level: "info",
-    message: "Migration is being built by another runner; waiting",
-  },
   "step.retried": { level: "warn", message: "Transaction is tried again" },
   "connection.chosen": { level: "debug", message: "Connection settings chosen" },
   "connection.lost": { level: "warn", message: "Connection lost; trying again" },

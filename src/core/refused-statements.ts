@@ -7,9 +7,10 @@
 import { sessionConfigCalls } from "./set-config-calls.ts";
 import type { Token } from "./sql-lexer.ts";
 import {
+  isPsqlCommand,
   isRoutineDefinition,
-  leadingWords,
   parenthesisStep,
+  type Statement,
   splitStatements,
   symbolOf,
   upperWord,
@@ -90,33 +91,28 @@ const WORDS_MAX = 4;
  * ```
  */
 export function refusedStatements(sql: string): readonly Refusal[] {
-  return splitStatements(sql).flatMap((statement) => [...refusedIn(sql, statement.tokens)]);
+  return splitStatements(sql).flatMap((statement) =>
+    isPsqlCommand(sql, statement) ? psqlCommand(sql, statement) : refusedIn(sql, statement),
+  );
 }
 
-/** The refusals of one statement. A psql command ends with its line, and a statement may follow it. */
-function* refusedIn(sql: string, tokens: readonly Token[]): Generator<Refusal> {
-  let from = 0;
-  for (const [index, token] of tokens.entries()) {
-    if (index < from || symbolOf(sql, token) !== "\\") continue;
-    yield* refusedInSql(sql, tokens.slice(from, index));
-    yield* metaCommand(sql, token, tokens[index + 1]);
-    from = indexAfterLine(sql, tokens, index);
-  }
-  yield* refusedInSql(sql, from === 0 ? tokens : tokens.slice(from));
-}
-
-function* refusedInSql(sql: string, tokens: readonly Token[]): Generator<Refusal> {
-  const [first] = tokens;
-  if (first === undefined) return;
-  const words = leadingWords(sql, tokens);
+function refusedIn(sql: string, { start, tokens, words }: Statement): readonly Refusal[] {
   const lead = refusedLead(sql, tokens, words);
-  if (lead !== undefined) yield { offset: first.start, what: lead[0], ...lead[1] };
-  const copy = words[0] === "COPY" ? copyStream(sql, tokens) : undefined;
-  if (copy !== undefined) yield { offset: first.start, what: copy, ...COPY_STREAM };
-  if (isRoutineDefinition(words)) return;
-  for (const call of sessionConfigCalls(sql, tokens)) {
-    yield { offset: call.start, what: "set_config(…, false)", ...SET_CONFIG };
-  }
+  const stream = words[0] === "COPY" ? copyStream(sql, tokens) : undefined;
+  const calls = isRoutineDefinition(words) ? [] : sessionConfigCalls(sql, tokens);
+  return [
+    ...(lead === undefined ? [] : [{ offset: start, what: lead[0], ...lead[1] }]),
+    ...(stream === undefined ? [] : [{ offset: start, what: stream, ...COPY_STREAM }]),
+    ...calls.map((call) => ({ offset: call.start, what: "set_config(…, false)", ...SET_CONFIG })),
+  ];
+}
+
+/** `\.` is the end of COPY's rows; the COPY before it is reported, so this one is not. */
+function psqlCommand(sql: string, { start, tokens }: Statement): readonly Refusal[] {
+  const [backslash, next] = tokens;
+  const isAdjacent = next !== undefined && next.start === backslash?.end;
+  const name = isAdjacent ? sql.slice(next.start, next.end) : "";
+  return name === "." ? [] : [{ offset: start, what: `\\${name}`, ...META_COMMAND }];
 }
 
 function refusedLead(
@@ -153,25 +149,4 @@ function streamOf(direction: string, sql: string, next: Token | undefined): stri
   if (target !== "STDIN" && target !== "STDOUT") return undefined;
   if (direction === "FROM") return "COPY FROM STDIN";
   return direction === "TO" ? "COPY TO STDOUT" : undefined;
-}
-
-/** `\.` is the end of COPY's rows; the COPY before it is reported, so this one is not. */
-function* metaCommand(sql: string, slash: Token, next: Token | undefined): Generator<Refusal> {
-  const isAdjacent = next !== undefined && next.start === slash.end;
-  const name = isAdjacent ? sql.slice(next.start, next.end) : "";
-  if (name !== ".") yield { offset: slash.start, what: `\\${name}`, ...META_COMMAND };
-}
-
-function indexAfterLine(sql: string, tokens: readonly Token[], index: number): number {
-  const newline = sql.indexOf("\n", tokens[index]?.start);
-  if (newline < 0) return tokens.length;
-  let next = index + 1;
-  for (
-    let token = tokens[next];
-    token !== undefined && token.start < newline;
-    token = tokens[next]
-  ) {
-    next += 1;
-  }
-  return next;
 }

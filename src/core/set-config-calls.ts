@@ -29,7 +29,10 @@ export function sessionConfigCalls(sql: string, tokens: readonly Token[]): reado
     .map(({ first }) => first);
 }
 
-/** Index of the `)` of every `(`, so that no nested call is walked through more than once. */
+/**
+ * Index of the `)` of every `(`, the end of the list for an open one. With it a walk jumps over nested calls, which
+ * keeps deep nesting linear.
+ */
 function closingIndexes(sql: string, tokens: readonly Token[]): ReadonlyMap<number, number> {
   const closings = new Map<number, number>();
   const open: number[] = [];
@@ -39,6 +42,7 @@ function closingIndexes(sql: string, tokens: readonly Token[]): ReadonlyMap<numb
     const opening = step === -1 ? open.pop() : undefined;
     if (opening !== undefined) closings.set(opening, index);
   }
+  for (const opening of open) closings.set(opening, tokens.length);
   return closings;
 }
 
@@ -75,16 +79,9 @@ function argumentsFrom(
   return [...list, tokens.slice(start, Math.min(end, start + JUDGED_TOKENS_MAX))];
 }
 
+/** By place only: the server's function has no names for its arguments, so `is_local => false` is an error. */
 function isSessionCall(sql: string, list: readonly (readonly Token[])[]): boolean {
-  const named = list.find((argument) => isNamed(sql, argument));
-  if (named !== undefined) return isFalse(sql, named.slice(3));
   return isFalse(sql, list[IS_LOCAL_INDEX] ?? []);
-}
-
-/** `is_local => …` or `is_local := …`. */
-function isNamed(sql: string, [name, first, second]: readonly Token[]): boolean {
-  const arrow = symbolOf(sql, first) + symbolOf(sql, second);
-  return nameOf(sql, name) === "is_local" && (arrow === "=>" || arrow === ":=");
 }
 
 /** A literal false, also in parentheses or with a cast behind it. */

@@ -1,6 +1,8 @@
 /**
  * Cuts SQL text into statements at token level. A statement ends at a `;` outside parentheses (CREATE RULE has
- * them inside) and outside the BEGIN ATOMIC … END body of CREATE FUNCTION and CREATE PROCEDURE.
+ * them inside) and outside the BEGIN ATOMIC … END body of CREATE FUNCTION and CREATE PROCEDURE. A psql command
+ * (`\connect a`) is a statement of its own and ends with its line: the server knows none, but what follows it is
+ * still read right.
  */
 
 import { isSignificant, type Token, tokenize } from "./sql-lexer.ts";
@@ -18,6 +20,7 @@ export interface Statement {
   readonly words: readonly string[];
 }
 
+const BACKSLASH = "\\";
 const ROUTINE = /^CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)(?: |$)/;
 const ROUTINE_WORDS_MAX = 5;
 
@@ -34,16 +37,22 @@ export function splitStatements(sql: string): readonly Statement[] {
   const statements: Statement[] = [];
   for (let from = 0; from < tokens.length; ) {
     const to = endIndex(sql, tokens, from);
+    const semicolon = symbolOf(sql, tokens[to]) === ";" ? tokens[to] : undefined;
     const inside = tokens.slice(from, to);
     const [first] = inside;
-    const last = tokens[to] ?? inside.at(-1);
+    const last = semicolon ?? inside.at(-1);
     if (first !== undefined && last !== undefined) {
       const words = leadingWords(sql, inside);
       statements.push({ start: first.start, end: last.end, tokens: inside, words });
     }
-    from = to + 1;
+    from = semicolon === undefined ? to : to + 1;
   }
   return statements;
+}
+
+/** True for a psql command: no SQL statement begins with a backslash. */
+export function isPsqlCommand(sql: string, statement: Statement): boolean {
+  return sql[statement.start] === BACKSLASH;
 }
 
 /** True for CREATE [OR REPLACE] FUNCTION | PROCEDURE: its body is a definition and does not run now. */
@@ -77,22 +86,30 @@ export function parenthesisStep(symbol: string): -1 | 0 | 1 {
   return symbol === ")" ? -1 : 0;
 }
 
-/** Index of the `;` that ends the statement which begins at `from`, or `tokens.length`. */
+/** Index of the first token behind the statement that begins at `from`: its `;`, a psql command, or the end. */
 function endIndex(sql: string, tokens: readonly Token[], from: number): number {
-  const isRoutine = isRoutineDefinition(
-    leadingWords(sql, tokens.slice(from, from + ROUTINE_WORDS_MAX)),
-  );
+  if (symbolOf(sql, tokens[from]) === BACKSLASH) return indexAfterLine(sql, tokens, from);
+  const head = leadingWords(sql, tokens.slice(from, from + ROUTINE_WORDS_MAX));
+  const isRoutine = isRoutineDefinition(head);
   let parentheses = 0;
   let blocks = 0;
   for (let index = from; index < tokens.length; index += 1) {
     const symbol = symbolOf(sql, tokens[index]);
-    if (symbol === ";" && parentheses === 0 && blocks === 0) return index;
+    if (symbol === BACKSLASH || (symbol === ";" && parentheses + blocks === 0)) return index;
     parentheses = Math.max(0, parentheses + parenthesisStep(symbol));
     if (isRoutine && parentheses === 0) {
       blocks = Math.max(0, blocks + blockStep(sql, tokens, { index, blocks }));
     }
   }
   return tokens.length;
+}
+
+function indexAfterLine(sql: string, tokens: readonly Token[], from: number): number {
+  const newline = sql.indexOf("\n", tokens[from]?.start);
+  const lineEnd = newline < 0 ? sql.length : newline;
+  let next = from + 1;
+  while ((tokens[next]?.start ?? lineEnd) < lineEnd) next += 1;
+  return next;
 }
 
 /** Change of the block depth: BEGIN ATOMIC opens the body, CASE opens a block inside it, END closes one. */

@@ -18,7 +18,8 @@ export interface BodyFrame {
 
 /** Notes the transaction's identity and puts the body's limits in force. */
 export async function openBody(connection: Connection, limits: BodyLimits): Promise<BodyFrame> {
-  const { rows } = await connection.run(`set local lock_timeout = ${integerLiteral(limits.lockTimeoutMs)};
+  const { rows } =
+    await connection.run(`set local lock_timeout = ${integerLiteral(limits.lockTimeoutMs)};
 set local statement_timeout = ${integerLiteral(limits.statementTimeoutMs)};
 select pg_current_xact_id()::text as xact_id, current_setting('role') as role,
   current_setting('search_path') as search_path`);
@@ -56,5 +57,8 @@ export async function closeBody(connection: Connection, frame: BodyFrame): Promi
 
 /** The body's transaction is not ours any more: whatever it did before its COMMIT stays. */
 export function committedBody(): DbError {
-  return new DbError("server", "its text ended the transaction; what it did before that is committed");
+  return new DbError(
+    "server",
+    "its text ended the transaction; what it did before that is committed",
+  );
 }

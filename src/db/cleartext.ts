@@ -13,14 +13,20 @@ export function refuseCleartext(socket: Socket, refuse: (error: DbError) => void
   let seen = 0;
   const look = (chunk: Uint8Array): void => {
     for (const byte of chunk) {
-      if (byte !== REQUEST[seen]) return void socket.off("data", look);
+      const isRequest = byte === REQUEST[seen];
       seen += 1;
-      if (seen === REQUEST.length) {
-        return refuse(
-          new DbError("cleartext", "the server asks for a cleartext password on an unencrypted connection"),
-        );
-      }
+      if (isRequest && seen < REQUEST.length) continue;
+      socket.off("data", look);
+      if (isRequest) refuse(cleartextError());
+      return;
     }
   };
   socket.on("data", look);
+}
+
+function cleartextError(): DbError {
+  return new DbError(
+    "cleartext",
+    "the server asks for a cleartext password on an unencrypted connection",
+  );
 }

@@ -15,8 +15,8 @@
 import postgres from "postgres";
 import { DbError } from "../core/db-error.ts";
 import type { Target } from "../core/target.ts";
-import { toDbError } from "./driver-error.ts";
 import { refuseCleartext } from "./cleartext.ts";
+import { toDbError } from "./driver-error.ts";
 import { openSocket } from "./socket.ts";
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -118,7 +118,8 @@ function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
     user: target.user,
     database: target.database,
     // A promise that never settles: the answer must not leave, and a rejection would be nobody's.
-    password: () => (isCleartextRefused ? new Promise<string>(() => undefined) : (target.password ?? "")),
+    password: () =>
+      isCleartextRefused ? new Promise<string>(() => undefined) : (target.password ?? ""),
     ssl: false,
     max: 1,
     prepare: false,

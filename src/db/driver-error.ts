@@ -6,7 +6,8 @@ export function toDbError(error: unknown, prefixLength: number): Error {
   if (error instanceof DbError) return error;
   if (!(error instanceof Error)) return new DbError("lost", String(error));
   const fields = error as Error & DriverFields;
-  if (error.name === "PostgresError") {
+  // Not by the class's name: minifying changes it.
+  if (fields.severity_local !== undefined) {
     return new DbError("server", error.message, { server: serverFields(fields, prefixLength) });
   }
   return new DbError(kindOf(fields.code), reasonOf(error), { cause: error });
@@ -34,7 +35,9 @@ function serverFields(fields: DriverFields, prefixLength: number): ServerFields 
 
 /** The driver's own codes; whatever else breaks on an open connection leaves its effect unknown. */
 function kindOf(code: string | undefined): DbErrorKind {
-  return code === "SASL_SIGNATURE_MISMATCH" || code === "AUTH_TYPE_NOT_IMPLEMENTED" ? "connect" : "lost";
+  return code === "SASL_SIGNATURE_MISMATCH" || code === "AUTH_TYPE_NOT_IMPLEMENTED"
+    ? "connect"
+    : "lost";
 }
 
 function reasonOf(error: Error): string {

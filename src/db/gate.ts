@@ -61,7 +61,9 @@ export async function tryGate(connection: Connection, gate: Gate): Promise<boole
 function preMessage(gate: Gate): string {
   const known = WHERE_KNOWN.map(([name, value]) => `('${name}', '${value}')`).join(", ");
   const foreign =
-    gate.foreignKey === undefined ? "" : ` and pg_try_advisory_xact_lock(${gate.foreignKey}::bigint)`;
+    gate.foreignKey === undefined
+      ? ""
+      : ` and pg_try_advisory_xact_lock(${gate.foreignKey}::bigint)`;
   return `begin isolation level read committed;
 set local statement_timeout = 0;
 set local lock_timeout = ${integerLiteral(LEDGER_LOCK_MS)};

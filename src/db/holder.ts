@@ -19,7 +19,11 @@ export interface Holder {
 /** A prepared transaction holds locks without a process: its pid is null. */
 export async function readHolders(
   connection: Connection,
-  gate: { readonly key: GateKey; readonly place: LedgerPlace; readonly foreignKey: bigint | undefined },
+  gate: {
+    readonly key: GateKey;
+    readonly place: LedgerPlace;
+    readonly foreignKey: bigint | undefined;
+  },
 ): Promise<readonly Holder[]> {
   const { rows } = await connection.bind(
     `select case when l.locktype = 'relation' then 'ledger' when l.objsubid = 2 then 'gate' else 'foreign-lock' end as what,

@@ -71,10 +71,13 @@ where n.nspname = $1::text`,
   );
   const row = rows[0];
   if (row) return toTenancy(row);
-  throw new HeadgateError(`Cannot place the ledger: schema ${quoteIdentifier(place.schema)} does not exist`, {
-    code: "config-invalid",
-    hint: `Create it: create schema ${quoteIdentifier(place.schema)}`,
-  });
+  throw new HeadgateError(
+    `Cannot place the ledger: schema ${quoteIdentifier(place.schema)} does not exist`,
+    {
+      code: "config-invalid",
+      hint: `Create it: create schema ${quoteIdentifier(place.schema)}`,
+    },
+  );
 }
 
 function toTenancy(row: Row): Tenancy {

@@ -20,7 +20,12 @@ export interface Run {
 export async function recordApplied(
   connection: Connection,
   ledger: LedgerPlace,
-  entry: { readonly migration: Migration; readonly run: Run; readonly xactId: string; readonly durationMs: number },
+  entry: {
+    readonly migration: Migration;
+    readonly run: Run;
+    readonly xactId: string;
+    readonly durationMs: number;
+  },
 ): Promise<boolean> {
   const { migration, run } = entry;
   const { rows } = await connection.bind(

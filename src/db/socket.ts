@@ -76,6 +76,7 @@ async function encrypted(target: Target, host: HostPort, timeoutMs: number): Pro
     return { socket: await opened(secure, "secureConnect", timeoutMs), isPrivate: true };
   } catch (error) {
     socket.destroy();
+    // biome-ignore lint/style/useErrorCause: the cause is the third argument's
     throw new DbError("connect", reasonOf(error), { cause: error });
   }
 }

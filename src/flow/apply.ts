@@ -1,5 +1,11 @@
 /** Applies and reverts single migrations inside the gate. */
-import { type DbError, INSUFFICIENT_PRIVILEGE, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
+import {
+  type DbError,
+  INSUFFICIENT_PRIVILEGE,
+  isConnectionTrouble,
+  isContention,
+  sqlStateOf,
+} from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Migration, Section } from "../core/migration.ts";

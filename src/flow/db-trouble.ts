@@ -66,11 +66,14 @@ function shapeOrUnreachable(error: DbError, name: string): HeadgateError {
 
 /** A table of that name which is no ledger, or one of a newer layout. */
 function shapeError(error: Error, name: string): HeadgateError {
-  return new HeadgateError(`Cannot read the ledger ${name}: it has another shape (${error.message})`, {
-    code: "unreachable",
-    hint: "Name the right table with --ledger, or use the headgate version that wrote it",
-    cause: error,
-  });
+  return new HeadgateError(
+    `Cannot read the ledger ${name}: it has another shape (${error.message})`,
+    {
+      code: "unreachable",
+      hint: "Name the right table with --ledger, or use the headgate version that wrote it",
+      cause: error,
+    },
+  );
 }
 
 function isDbError(error: unknown): error is DbError {
@@ -84,14 +87,16 @@ function withState(error: DbError): string {
 
 const HINTS: Readonly<Record<string, string>> = {
   "28P01": "Check user and password; special characters may stand raw or percent-encoded",
-  "28000": "Check user, database and the server's pg_hba.conf, and whether it demands TLS (sslmode)",
+  "28000":
+    "Check user, database and the server's pg_hba.conf, and whether it demands TLS (sslmode)",
   "3D000": "Check the database's name, or create it",
   "53300": "The server has no connection left: raise max_connections or use a pooler",
   "57P03": "The server is starting or stopping: try again",
 };
 
 function hintFor(error: DbError): string {
-  if (error.kind === "cleartext") return "Use TLS (sslmode=require or better), or --allow-cleartext";
+  if (error.kind === "cleartext")
+    return "Use TLS (sslmode=require or better), or --allow-cleartext";
   const known = HINTS[error.server?.sqlState ?? ""];
   if (known !== undefined) return known;
   return "Check host, port, DNS and network policy, and that the server runs";

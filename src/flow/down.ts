@@ -72,7 +72,10 @@ export async function down(
 function planDown(bundle: NonEmpty<Migration>, ledger: Ledger, count: number): readonly Job[] {
   refuseUnready(bundle, ledger);
   const applied = new Set(rowsOf(ledger).map((row) => row.version));
-  const chosen = bundle.filter((m) => applied.has(m.version)).slice(-count).reverse();
+  const chosen = bundle
+    .filter((m) => applied.has(m.version))
+    .slice(-count)
+    .reverse();
   refuseUnrunnable(chosen, "down");
   return chosen.map((migration) => ({ migration, section: migration.down as Section }));
 }

@@ -55,13 +55,21 @@ const RECONNECTS_MAX = 10;
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_LONGEST_MS = 2000;
 
-/** @returns How long it waited for others, in milliseconds. */
+/** How the task got through. */
+export interface Passage {
+  /** How long it waited for others, in milliseconds. */
+  readonly waitedMs: number;
+  /** False: others did all there was to do. */
+  readonly hasActed: boolean;
+}
+
+/** @throws what the task refuses with, and `gate-timeout`, `unreachable`, `privilege-missing` */
 export async function throughGate<Plan>(
   world: World,
   access: Access,
   wish: GateWish,
   task: Task<Plan>,
-): Promise<number> {
+): Promise<Passage> {
   const loop: Loop<Plan> = {
     world,
     task,
@@ -69,6 +77,7 @@ export async function throughGate<Plan>(
     open: () => openSession(world, access, wish),
     session: undefined,
     failures: 0,
+    hasActed: false,
     mark: -1,
   };
   try {
@@ -76,7 +85,7 @@ export async function throughGate<Plan>(
   } finally {
     await loop.session?.connection.close();
   }
-  return loop.waiter.waitedMs();
+  return { waitedMs: loop.waiter.waitedMs(), hasActed: loop.hasActed };
 }
 
 interface Session {
@@ -91,6 +100,8 @@ interface Loop<Plan> {
   readonly open: () => Promise<Session>;
   session: Session | undefined;
   failures: number;
+  /** Whether this run has had something to do inside the gate. */
+  hasActed: boolean;
   mark: number;
 }
 
@@ -171,18 +182,20 @@ async function insideGate<Plan>(session: Session, loop: Loop<Plan>): Promise<Ste
   const { connection, gate } = session;
   const { task, world } = loop;
   const isNew = await enterLedger(connection, gate);
+  const ledger = `${gate.place.schema}.${gate.place.table}`;
   const decision = task.decide(await readSettledLedger(connection, gate.place));
   if (decision.kind !== "act") {
     await rollback(connection);
     return decision.kind === "wait" ? decision : { kind: "stopped" };
   }
-  world.log("gate.acquired", { ledger: `${gate.place.schema}.${gate.place.table}` });
+  if (!loop.hasActed) world.log("gate.acquired", { ledger, waited_ms: loop.waiter.waitedMs() });
+  loop.hasActed = true;
   await task.act(connection, gate.place, decision.plan);
   await commit(connection).catch((error: unknown) => {
     if (isConnectionTrouble(error) || isContention(error)) throw error;
     throw task.commitFailed(decision.plan, error as DbError);
   });
-  if (isNew) world.log("ledger.created", { ledger: `${gate.place.schema}.${gate.place.table}` });
+  if (isNew) world.log("ledger.created", { ledger });
   task.committed(decision.plan);
   return { kind: "done" };
 }

@@ -49,8 +49,10 @@ function reasonOf(state: TipState, head: Head, policy: Policy): string {
       return `at head: version ${head.version}`;
     case "ahead": {
       const newest = state.extra.at(-1)?.version;
-      if (state.breaking) return `ahead: the database is at ${newest}, and a newer version is marked breaking`;
-      const tail = policy === "exact" ? "and --policy exact accepts no newer schema" : "which is ready";
+      if (state.breaking)
+        return `ahead: the database is at ${newest}, and a newer version is marked breaking`;
+      const tail =
+        policy === "exact" ? "and --policy exact accepts no newer schema" : "which is ready";
       return `ahead: the database is at ${newest}, this bundle at ${head.version}, ${tail}`;
     }
     case "fresh":

@@ -39,10 +39,16 @@ export async function status(
 }
 
 /** Pure, so that the table of states is tested without a database. */
-export function toReport(bundle: NonEmpty<Migration>, ledger: Ledger, policy: Policy): StatusReport {
+export function toReport(
+  bundle: NonEmpty<Migration>,
+  ledger: Ledger,
+  policy: Policy,
+): StatusReport {
   const state = headState(bundle, ledger);
   const rows = new Map(rowsOf(ledger).map((row) => [row.version, row]));
-  const drifted = new Set(state.kind === "drifted" ? state.drifts.map((drift) => drift.version) : []);
+  const drifted = new Set(
+    state.kind === "drifted" ? state.drifts.map((drift) => drift.version) : [],
+  );
   const ours = bundle.map((migration): StatusEntry => {
     const { version, name } = migration;
     const row = rows.get(version);

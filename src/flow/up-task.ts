@@ -13,11 +13,9 @@ import { type Applied, applyMigration, failureOf } from "./apply.ts";
 import type { Decision, Task } from "./gate-loop.ts";
 import { readableName, readTipState } from "./state.ts";
 
-/** `verify`: head must be there. `yield`: nothing is looked at. Both migrate nothing. */
-export type SkipMode = "off" | "verify" | "yield";
-
 export interface UpRequest extends UpWish {
-  readonly skip: SkipMode;
+  /** The migrations are another runner's: head must be there, and nothing is applied. */
+  readonly isVerifyOnly: boolean;
   /** All pending migrations in one transaction. */
   readonly isAtomic: boolean;
   readonly lockWaitMs: number;

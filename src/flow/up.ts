@@ -18,6 +18,7 @@ import { readableName, readHeadState, readTipState } from "./state.ts";
 import { type UpRequest, upTask } from "./up-task.ts";
 
 export interface UpReport {
+  /** `fast`: nothing was left to do, at the first look or after a wait. */
   readonly path: "fast" | "slow" | "skipped";
   /** What this run applied, in order. */
   readonly applied: readonly Applied[];
@@ -40,16 +41,12 @@ export async function up(
 ): Promise<UpReport> {
   const { request } = work;
   const report = { applied: [], head: request.to ?? source.head.version, waitedMs: 0 };
-  if (request.skip === "yield") {
-    world.log("migrations.yielded");
-    return { ...report, path: "skipped" };
-  }
-  if (request.skip === "verify") {
+  if (request.isVerifyOnly) {
     await verify(world, access, source, request.policy);
     return { ...report, path: "skipped" };
   }
   if (await isDoneWithoutGate(world, access, source, request)) return { ...report, path: "fast" };
-  return { ...report, path: "slow", ...(await slowPath(world, access, await source.load(), work)) };
+  return { ...report, ...(await slowPath(world, access, await source.load(), work)) };
 }
 
 async function slowPath(
@@ -57,7 +54,7 @@ async function slowPath(
   access: Access,
   bundle: NonEmpty<Migration>,
   work: { readonly request: UpRequest; readonly run: Run },
-): Promise<{ readonly applied: readonly Applied[]; readonly waitedMs: number }> {
+): Promise<Omit<UpReport, "head">> {
   const { request, run } = work;
   const wish: GateWish = {
     lockWaitMs: request.lockWaitMs,
@@ -66,10 +63,11 @@ async function slowPath(
   };
   const task = upTask(world, access, bundle, work);
   try {
-    const waitedMs = await throughGate(world, access, wish, task);
-    return { applied: task.applied(), waitedMs };
+    const { waitedMs, hasActed } = await throughGate(world, access, wish, task);
+    return { path: hasActed ? "slow" : "fast", applied: task.applied(), waitedMs };
   } catch (error) {
-    if (error instanceof BodyCommitted) throw await leaveFailedRow(world, access, wish, { run, error });
+    if (error instanceof BodyCommitted)
+      throw await leaveFailedRow(world, access, wish, { run, error });
     throw error;
   }
 }

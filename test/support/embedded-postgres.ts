@@ -73,16 +73,29 @@ function prepareBinaries(native: string): PostgresBinaries {
   throw new Error(`Cannot run ${copied.binDir}/postgres: ${second.reason}`);
 }
 
-type Runnable = Omit<PostgresBinaries, "version">;
+export interface LibraryLink {
+  readonly name: string;
+  /** The existing file in the package's `lib` that the name stands for. */
+  readonly file: string;
+}
 
-/** Links each missing library name, below `folder`, to the file in the package. */
-function linkLibraries(native: string, folder: string): Runnable {
+/** The symbolic links that npm did not pack, from the list that the package brings. */
+export function missingLinks(native: string): readonly LibraryLink[] {
   const links: readonly { readonly source: string; readonly target: string }[] = JSON.parse(
     readFileSync(join(native, "pg-symlinks.json"), "utf8"),
   );
-  for (const { source, target } of links) {
-    const link = join(folder, basename(target));
-    if (!existsSync(link)) symlinkSync(join(native, "..", source), link);
+  return links.map(({ source, target }) => {
+    return { name: basename(target), file: join(native, "lib", basename(source)) };
+  });
+}
+
+type Runnable = Omit<PostgresBinaries, "version">;
+
+/** Links each missing library name, in `folder`, to the file in the package. */
+function linkLibraries(native: string, folder: string): Runnable {
+  for (const { name, file } of missingLinks(native)) {
+    const link = join(folder, name);
+    if (!existsSync(link)) symlinkSync(file, link);
   }
   const path = `${folder}:${join(native, "lib")}`;
   return {

@@ -31,6 +31,12 @@ done
 for file in "$1"/*/data/postmaster.pid; do
   [ -s "$file" ] && ipcrm -m "$(awk 'NR == 7 { print $2 }' "$file")"
 done
+for file in "$1"/*/containers; do
+  [ -s "$file" ] && xargs docker rm --force --volumes <"$file"
+done
+for file in "$1"/*/network; do
+  [ -s "$file" ] && xargs docker network rm <"$file"
+done
 rm -rf "$1" || { sleep 1; rm -rf "$1"; }
 `;
 
@@ -47,7 +53,10 @@ function scratchRoot(): string {
   return root;
 }
 
-/** A new, empty folder that belongs to the servers' user. A file `pid` inside it is killed when this process ends. */
+/**
+ * A new, empty folder that belongs to the servers' user. When this process ends, the folder goes, and before it what
+ * it names: the process in its file `pid`, the containers in `containers`, the container network in `network`.
+ */
 export function createScratchFolder(label: string): string {
   folders += 1;
   const folder = join(scratchRoot(), `${label}-${folders}`);

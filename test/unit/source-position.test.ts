@@ -1,7 +1,12 @@
 import { expect, test } from "bun:test";
 import { locate, printable, renderCaret } from "../../src/core/source-position.ts";
 
-const places: readonly [when: string, text: string, offset: number, then: readonly [number, number, string]][] = [
+const places: readonly [
+  when: string,
+  text: string,
+  offset: number,
+  then: readonly [number, number, string],
+][] = [
   ["the start", "ab\ncd", 0, [1, 1, "ab"]],
   ["the end of a line", "ab\ncd", 2, [1, 3, "ab"]],
   ["the start of a line", "ab\ncd", 3, [2, 1, "cd"]],

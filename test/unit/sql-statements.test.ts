@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
+import { tokenize } from "../../src/core/sql-lexer.ts";
 import {
   isRoutineDefinition,
   type Statement,
   splitStatements,
   upperWord,
 } from "../../src/core/sql-statements.ts";
-import { tokenize } from "../../src/core/sql-lexer.ts";
 import { FRAGMENTS, randomJoin, randomNumbers, sqlFiles } from "./sql-fragments.ts";
 
 function slices(sql: string): readonly string[] {
@@ -31,17 +31,67 @@ const table: readonly [when: string, sql: string, then: readonly string[]][] = [
   ["empty statements", " ;; /* ; */ ; select 1;;", ["select 1;"]],
   ["only comments", "-- a;\n/* b; */", []],
   ["semicolons in quotes", "select ';', \";\", $$;$$;a", ["select ';', \";\", $$;$$;", "a"]],
-  ["a rule with statements in parentheses", "create rule r as on insert to a do also (b; c); d", ["create rule r as on insert to a do also (b; c);", "d"]],
+  [
+    "a rule with statements in parentheses",
+    "create rule r as on insert to a do also (b; c); d",
+    ["create rule r as on insert to a do also (b; c);", "d"],
+  ],
   ["too many closing parentheses", "a); b", ["a);", "b"]],
-  ["an atomic function body", `create function f() returns int ${ATOMIC}; a`, [`create function f() returns int ${ATOMIC};`, "a"]],
-  ["an atomic procedure body", `create or replace procedure p() ${ATOMIC}; a`, [`create or replace procedure p() ${ATOMIC};`, "a"]],
-  ["an atomic body with comments in its head", `CREATE/**/OR--\nREPLACE FUNCTION "f"() BEGIN/**/ATOMIC a; END; b`, [`CREATE/**/OR--\nREPLACE FUNCTION "f"() BEGIN/**/ATOMIC a; END;`, "b"]],
-  ["END as a label in an atomic body", "create function f() begin atomic select 1 as end; select t.case; end; b", ["create function f() begin atomic select 1 as end; select t.case; end;", "b"]],
-  ["CASE in parentheses in an atomic body", "create function f() begin atomic select (case when a then b end); end; c", ["create function f() begin atomic select (case when a then b end); end;", "c"]],
-  ["BEGIN without ATOMIC in a function", "create function begin() language sql as 'a'; b", ["create function begin() language sql as 'a';", "b"]],
-  ["CASE in a function that returns an expression", "create function f() return case when a then b end; c", ["create function f() return case when a then b end;", "c"]],
-  ["BEGIN ATOMIC outside a routine", "begin atomic; select 1; end;", ["begin atomic;", "select 1;", "end;"]],
-  ["a table named like a routine", "create table function (a int); begin atomic; b", ["create table function (a int);", "begin atomic;", "b"]],
+  [
+    "an atomic function body",
+    `create function f() returns int ${ATOMIC}; a`,
+    [`create function f() returns int ${ATOMIC};`, "a"],
+  ],
+  [
+    "an atomic procedure body",
+    `create or replace procedure p() ${ATOMIC}; a`,
+    [`create or replace procedure p() ${ATOMIC};`, "a"],
+  ],
+  [
+    "an atomic body with comments in its head",
+    `CREATE/**/OR--\nREPLACE FUNCTION "f"() BEGIN/**/ATOMIC a; END; b`,
+    [`CREATE/**/OR--\nREPLACE FUNCTION "f"() BEGIN/**/ATOMIC a; END;`, "b"],
+  ],
+  [
+    "END as a label in an atomic body",
+    "create function f() begin atomic select 1 as end; select t.case; end; b",
+    ["create function f() begin atomic select 1 as end; select t.case; end;", "b"],
+  ],
+  [
+    "CASE in parentheses in an atomic body",
+    "create function f() begin atomic select (case when a then b end); end; c",
+    ["create function f() begin atomic select (case when a then b end); end;", "c"],
+  ],
+  [
+    "BEGIN without ATOMIC in a function",
+    "create function begin() language sql as 'a'; b",
+    ["create function begin() language sql as 'a';", "b"],
+  ],
+  [
+    "CASE in a function that returns an expression",
+    "create function f() return case when a then b end; c",
+    ["create function f() return case when a then b end;", "c"],
+  ],
+  [
+    "BEGIN ATOMIC outside a routine",
+    "begin atomic; select 1; end;",
+    ["begin atomic;", "select 1;", "end;"],
+  ],
+  [
+    "psql commands",
+    "\\a b\nselect 1 \\gexec\n\\c; d\ne; f",
+    ["\\a b", "select 1", "\\gexec", "\\c; d", "e;", "f"],
+  ],
+  [
+    "a routine behind a psql command",
+    `\\a\ncreate function f() ${ATOMIC}; b`,
+    ["\\a", `create function f() ${ATOMIC};`, "b"],
+  ],
+  [
+    "a table named like a routine",
+    "create table function (a int); begin atomic; b",
+    ["create table function (a int);", "begin atomic;", "b"],
+  ],
 ];
 
 test.each(table)("splitStatements() handles %s", (_when, sql, then) => {
@@ -50,9 +100,15 @@ test.each(table)("splitStatements() handles %s", (_when, sql, then) => {
 });
 
 test("splitStatements() gives significant tokens and leading words in upper case", () => {
-  const [first] = splitStatements("Rollback /* x */ to\nsavepoint \"a\" b; c");
+  const [first] = splitStatements('Rollback /* x */ to\nsavepoint "a" b; c');
   expect(first?.words).toEqual(["ROLLBACK", "TO", "SAVEPOINT"]);
-  expect(first?.tokens.map((token) => token.kind)).toEqual(["word", "word", "word", "quoted-identifier", "word"]);
+  expect(first?.tokens.map((token) => token.kind)).toEqual([
+    "word",
+    "word",
+    "word",
+    "quoted-identifier",
+    "word",
+  ]);
 });
 
 test("splitStatements() leaves only space, comments and semicolons between statements", () => {
@@ -75,7 +131,12 @@ test("splitStatements() re-joins the SQL files that PostgreSQL installs", async 
 
 test("upperWord() folds ASCII letters only", () => {
   const upper = (sql: string): string => upperWord(sql, tokenize(sql)[0]);
-  expect([upper("Commit"), upper("commıt"), upper("ſet"), upper('"commit"')]).toEqual(["COMMIT", "COMMıT", "ſET", ""]);
+  expect([upper("Commit"), upper("commıt"), upper("ſet"), upper('"commit"')]).toEqual([
+    "COMMIT",
+    "COMMıT",
+    "ſET",
+    "",
+  ]);
 });
 
 const routines: readonly [words: string, then: boolean][] = [

@@ -1,0 +1,170 @@
+/** One command from its settings to its report. Flows load lazily: a probe pays for none but its own. */
+import type { CommandName, Settings } from "../config/settings.ts";
+import type { HeadState } from "../core/head.ts";
+import type { LedgerRow } from "../core/ledger.ts";
+import type { Access, BundleSource, World } from "../flow/access.ts";
+import type { StatusReport } from "../flow/status.ts";
+import { exitStatusOfState } from "./exit-status.ts";
+
+/** What stdout gets, and the process's exit status. */
+export interface Outcome {
+  readonly stdout: string;
+  readonly exitStatus: number;
+}
+
+export interface Invoked {
+  readonly command: Exclude<CommandName, "version">;
+  readonly settings: Settings;
+  /** `down N`. */
+  readonly count: number;
+  readonly run: { readonly id: string; readonly place: string; readonly toolVersion: string };
+}
+
+/** @throws {HeadgateError} whatever the command's flow throws */
+export async function run(
+  world: World,
+  access: Access,
+  source: BundleSource,
+  invoked: Invoked,
+): Promise<Outcome> {
+  switch (invoked.command) {
+    case "up":
+      return runUp(world, access, source, invoked);
+    case "probe":
+      return runProbe(world, access, source, invoked);
+    case "status":
+      return runStatus(world, access, source, invoked);
+    case "plan":
+      return runPlan(world, access, source, invoked);
+    case "down":
+      return runDown(world, access, source, invoked);
+  }
+}
+
+type Runner = (
+  world: World,
+  access: Access,
+  source: BundleSource,
+  invoked: Invoked,
+) => Promise<Outcome>;
+
+const runUp: Runner = async (world, access, source, { settings, run }) => {
+  const { up } = await import("../flow/up.ts");
+  const request = {
+    policy: settings.policy,
+    to: settings.to,
+    isVerifyOnly: settings.skipMigrations === "verify",
+    isAtomic: settings.atomic,
+    lockWaitMs: settings.lockWait,
+    lockId: settings.lockId,
+  };
+  const report = await up(world, access, source, { request, run });
+  world.log("database.ready", {
+    path: report.path,
+    head: report.head,
+    applied: report.applied.length,
+    waited_ms: report.waitedMs,
+  });
+  const { renderUp } = await import("./render.ts");
+  const { path, head, applied, waitedMs } = report;
+  const json = { path, head, applied: applied.map(toApplied), waited_ms: waitedMs };
+  return { stdout: settings.json ? toJson("up", json) : renderUp(report), exitStatus: 0 };
+};
+
+const runProbe: Runner = async (world, access, source, { settings }) => {
+  const { probe } = await import("../flow/probe.ts");
+  const { isReady, state, head, reason } = await probe(world, access, source.head, settings.policy);
+  const exitStatus = isReady ? 0 : 1;
+  if (settings.json) {
+    return { stdout: toJson("probe", { ready: isReady, state, head, reason }), exitStatus };
+  }
+  if (isReady) return { stdout: `${reason}\n`, exitStatus };
+  world.log("probe.not-ready", { state, head, reason });
+  return { stdout: "", exitStatus };
+};
+
+const runStatus: Runner = async (world, access, source, { settings }) => {
+  const { status } = await import("../flow/status.ts");
+  const report = await status(world, access, await source.load(), settings.policy);
+  const { describeState, renderStatus } = await import("./render.ts");
+  return {
+    stdout: settings.json
+      ? toJson("status", statusJson(report, describeState))
+      : renderStatus(report),
+    exitStatus: settings.exitCode ? exitStatusOfState(report.state, report.isReady) : 0,
+  };
+};
+
+const runPlan: Runner = async (world, access, source, { settings }) => {
+  const { plan } = await import("../flow/plan.ts");
+  const wish = { policy: settings.policy, to: settings.to };
+  const report = await plan(world, access, await source.load(), wish);
+  const { renderPlan } = await import("./render.ts");
+  const pending = report.pending.map(({ version, name, checksum, up }) => ({
+    version,
+    name,
+    checksum,
+    sql: up.sql,
+  }));
+  const json = { waits: report.waits, pending };
+  return { stdout: settings.json ? toJson("plan", json) : renderPlan(report), exitStatus: 0 };
+};
+
+const runDown: Runner = async (world, access, source, { settings, run, count }) => {
+  const { down } = await import("../flow/down.ts");
+  const request = { count, lockWaitMs: settings.lockWait, lockId: settings.lockId };
+  const report = await down(world, access, await source.load(), { request, run });
+  const { renderDown } = await import("./render.ts");
+  const json = { reverted: report.reverted.map(toApplied), at: report.at ?? null };
+  return { stdout: settings.json ? toJson("down", json) : renderDown(report), exitStatus: 0 };
+};
+
+/** `--skip-migrations yield`: somebody else's business, and one line that says so. */
+export function yieldMigrations(log: World["log"], settings: Settings): Outcome {
+  log("migrations.yielded");
+  return { stdout: settings.json ? toJson("up", { path: "yielded" }) : "", exitStatus: 0 };
+}
+
+/** One object per run; `v` changes when a field changes its meaning or goes. */
+export function toJson(command: string, fields: Readonly<Record<string, unknown>>): string {
+  return `${JSON.stringify({ v: 1, command, ...fields })}\n`;
+}
+
+function toApplied(entry: {
+  readonly version: number;
+  readonly name: string;
+  readonly durationMs: number;
+}): Readonly<Record<string, unknown>> {
+  return { version: entry.version, name: entry.name, duration_ms: entry.durationMs };
+}
+
+function statusJson(
+  report: StatusReport,
+  describe: (state: HeadState) => string,
+): Readonly<Record<string, unknown>> {
+  return {
+    state: report.state.kind,
+    ready: report.isReady,
+    reason: describe(report.state),
+    migrations: report.entries.map(({ version, name, state, row }) => ({
+      version,
+      name,
+      state,
+      ...(row ? rowJson(row) : {}),
+    })),
+  };
+}
+
+function rowJson(row: LedgerRow): Readonly<Record<string, unknown>> {
+  return {
+    checksum: row.checksum,
+    breaking: row.breaking,
+    run: row.runId,
+    started_at: row.startedAt,
+    finished_at: row.finishedAt,
+    duration_ms: row.durationMs,
+    applied_by: row.appliedBy,
+    tool_version: row.toolVersion,
+    error: row.error,
+  };
+}

@@ -1,0 +1,85 @@
+/** What each setting's text must be, and becomes. */
+import * as v from "valibot";
+import { parseDurationMs } from "../core/duration.ts";
+import { parseLedgerName } from "../core/identifier.ts";
+import type { SettingName, Settings } from "./settings.ts";
+
+const TRUE: ReadonlySet<string> = new Set(["true", "1", "yes", "on"]);
+const FALSE: ReadonlySet<string> = new Set(["false", "0", "no", "off"]);
+const INT8_LIMIT: bigint = 2n ** 63n;
+
+type TextSchema<T> = v.GenericSchema<unknown, T>;
+
+/** A schema of a parser that answers undefined for "no"; `must` says what the value has to be. */
+function parsed<T>(parse: (text: string) => T | undefined, must: string): TextSchema<T> {
+  return v.pipe(
+    v.string(must),
+    v.transform((text: string) => parse(text.trim())),
+    v.custom<T>((value) => value !== undefined, must),
+  );
+}
+
+function choice<const T extends string>(...words: readonly T[]): TextSchema<T> {
+  const must = `must be ${words.join(", ").replace(/, ([^,]*)$/, " or $1")}`;
+  return parsed((text) => words.find((word) => word === text.toLowerCase()), must);
+}
+
+const toBoolean: TextSchema<boolean> = parsed((text) => {
+  const word = text.toLowerCase();
+  if (TRUE.has(word)) return true;
+  return FALSE.has(word) ? false : undefined;
+}, "must be true or false");
+
+const toDurationMs: TextSchema<number> = parsed(
+  parseDurationMs,
+  "must be a duration such as 500ms, 3s or 15m",
+);
+
+const toPositiveMs: TextSchema<number> = parsed(
+  (text) => parseDurationMs(text) || undefined,
+  "must be a duration above 0, such as 500ms or 3s",
+);
+
+const toPath: TextSchema<string | undefined> = v.optional(
+  parsed((text) => text || undefined, "must name a file or folder"),
+);
+
+export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name]> } = {
+  dir: toPath,
+  ledger: parsed(parseLedgerName, "must be a table name, with or without its schema"),
+  databaseUrlFile: toPath,
+  direct: choice("auto", "off"),
+  connectTimeout: toPositiveMs,
+  allowCleartext: toBoolean,
+  policy: choice("at-least", "exact"),
+  timeout: toPositiveMs,
+  lockWait: toDurationMs,
+  deadline: toDurationMs,
+  lockId: v.optional(parsed(toInt8, "must be a 64-bit integer")),
+  atomic: toBoolean,
+  to: v.optional(parsed(toVersion, "must be a version number")),
+  skipMigrations: parsed(toSkipMode, "must be true, false, verify or yield"),
+  exitCode: toBoolean,
+  json: toBoolean,
+  logFormat: choice("auto", "json", "text"),
+  logLevel: choice("debug", "info", "warn", "error"),
+  envFile: toPath,
+};
+
+function toInt8(text: string): bigint | undefined {
+  if (!/^-?\d{1,19}$/.test(text)) return undefined;
+  const value = BigInt(text);
+  return value >= -INT8_LIMIT && value < INT8_LIMIT ? value : undefined;
+}
+
+function toVersion(text: string): number | undefined {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+function toSkipMode(text: string): Settings["skipMigrations"] | undefined {
+  const word = text.toLowerCase();
+  if (word === "yield") return "yield";
+  if (word === "verify" || TRUE.has(word)) return "verify";
+  return FALSE.has(word) ? "off" : undefined;
+}

@@ -1,0 +1,52 @@
+/** Events as lines on stderr: NDJSON for machines, short lines for a terminal. */
+import type { Fields, Log } from "../ports.ts";
+
+export interface LogSettings {
+  readonly format: "json" | "text";
+  /** Events below it are not written. */
+  readonly level: string;
+  /** What each event is; `core/events.ts`. */
+  readonly events: Readonly<Record<string, { readonly level: string; readonly message: string }>>;
+  /** Takes secrets out of every line. */
+  readonly redact: (text: string) => string;
+  readonly now: () => Date;
+  readonly write: (line: string) => void;
+}
+
+const LEVELS: readonly string[] = ["debug", "info", "warn", "error"];
+
+/** A field named `message` is the event's own text and does not replace the marker. */
+export function createLog(settings: LogSettings): Log {
+  const threshold = LEVELS.indexOf(settings.level);
+  return (event, fields = {}) => {
+    const { level, message } = settings.events[event] ?? { level: "info", message: event };
+    if (LEVELS.indexOf(level) < threshold) return;
+    const known = Object.entries(fields).filter(
+      ([, value]) => value !== undefined && value !== null,
+    );
+    const line =
+      settings.format === "json"
+        ? JSON.stringify({
+            ts: settings.now().toISOString(),
+            level,
+            event,
+            msg: message,
+            ...renamed(known),
+          })
+        : `${level === "info" ? "" : `${level}: `}${message}${known.map(toText).join("")}`;
+    settings.write(`${settings.redact(line)}\n`);
+  };
+}
+
+function renamed(entries: readonly (readonly [string, Fields[string]])[]): Fields {
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key === "message" ? "reason" : key, value]),
+  );
+}
+
+/** A text of several lines stands below its marker. */
+function toText([key, value]: readonly [string, Fields[string]]): string {
+  const text = String(value);
+  if (!text.includes("\n")) return ` ${key}=${/\s/.test(text) ? JSON.stringify(text) : text}`;
+  return `\n  ${text.replaceAll("\n", "\n  ")}`;
+}

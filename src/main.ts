@@ -1,0 +1,228 @@
+/**
+ * Builds the real world, runs one command, sets the exit status. The only user of `process`.
+ *
+ * The main path: `main` → `cli/run.ts` → `flow/<command>.ts`.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { exitStatusOf } from "./cli/exit-status.ts";
+import { type Invocation, parseArgv } from "./cli/parse-argv.ts";
+import type { Outcome } from "./cli/run.ts";
+import { loadConnection, loadSettings } from "./config/config.ts";
+import { redact, secretsOf } from "./config/redact.ts";
+import type { Settings } from "./config/settings.ts";
+import { HeadgateError } from "./core/error.ts";
+import { EVENTS } from "./core/events.ts";
+import { headOf, isNonEmpty } from "./core/head.ts";
+import { describeTarget } from "./core/target.ts";
+import type { BundleSource, World } from "./flow/access.ts";
+import { createLog } from "./log/writer.ts";
+import { readFile, readMigrationFolder } from "./runtime/files.ts";
+
+type Command = Extract<Invocation, { readonly kind: "command" }>;
+
+/** What shapes an error's way out, as far as it is known when the error comes. */
+interface Shape {
+  /** `probe` answers 0 or 1 and nothing else. */
+  isProbe: boolean;
+  isJson: boolean;
+  log: World["log"];
+  secrets: readonly string[];
+}
+
+/** How long a stopped command may take to close what it has open. */
+const STOP_GRACE_MS = 1500;
+
+async function main(argv: readonly string[]): Promise<Outcome> {
+  process.exitCode = 1;
+  const firstWord = argv.find((word) => !word.startsWith("-"));
+  const shape: Shape = {
+    isProbe: firstWord === "probe" || firstWord === "check",
+    isJson: argv.includes("--json"),
+    log: () => undefined,
+    secrets: [],
+  };
+  shape.log = logFor(shape, { logFormat: "auto", logLevel: "info" });
+  try {
+    return await invoke(parseArgv(argv), shape);
+  } catch (error) {
+    return failed(shape, error);
+  }
+}
+
+async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
+  if (invocation.kind === "help") {
+    const { renderHelp } = await import("./cli/help.ts");
+    return { stdout: renderHelp(invocation.topic), exitStatus: 0 };
+  }
+  if (invocation.kind === "version") return version(undefined, false);
+  shape.isProbe = invocation.command === "probe";
+  const { settings, env } = loadSettings({ ...invocation, env: process.env, readFile });
+  shape.isJson = settings.json;
+  shape.log = logFor(shape, settings);
+  if (invocation.command === "version") return version(settings.dir, settings.json);
+  if (invocation.command === "up" && settings.skipMigrations === "yield") {
+    const { yieldMigrations } = await import("./cli/run.ts");
+    return yieldMigrations(shape.log, settings);
+  }
+  return ask(invocation, shape, settings, env);
+}
+
+/** The commands that need a database. */
+async function ask(
+  { command, count }: Command,
+  shape: Shape,
+  settings: Settings,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Outcome> {
+  if (command === "version") throw new TypeError("version needs no database");
+  const source = await bundleSource(settings.dir);
+  const { main: target, direct, ignored } = loadConnection(settings, env, readFile);
+  shape.secrets = [target, direct].flatMap((each) => (each ? secretsOf(each) : []));
+  for (const each of direct ? [target, direct] : [target]) {
+    shape.log("connection.chosen", { source: each.source, target: describeTarget(each) });
+  }
+  if (ignored.length > 0 && !shape.isProbe) {
+    shape.log("settings.ignored", { names: ignored.join(", ") });
+  }
+  const stop = stopper(
+    shape.isProbe ? settings.timeout - performance.now() : settings.deadline,
+    shape,
+  );
+  const world: World = {
+    clock: clockOf(stop),
+    log: shape.log,
+    random: Math.random,
+    stop,
+  };
+  const { run } = await import("./cli/run.ts");
+  const { hostAndPid } = await import("./runtime/host.ts");
+  const { VERSION } = await import("./embed/version.ts");
+  const access = {
+    main: target,
+    direct,
+    ledger: settings.ledger,
+    connectTimeoutMs: settings.connectTimeout,
+  };
+  const runIdentity = {
+    id: crypto.randomUUID(),
+    place: hostAndPid(process.pid),
+    toolVersion: VERSION,
+  };
+  const running = run(world, access, source, { command, settings, count, run: runIdentity });
+  return Promise.race([running, stopped(stop, shape)]);
+}
+
+async function bundleSource(folder: string | undefined): Promise<BundleSource> {
+  if (folder === undefined) {
+    const { HEAD, loadEmbedded } = await import("./embed/source.ts");
+    return { head: HEAD, load: async () => nonEmpty(await loadEmbedded()) };
+  }
+  const { buildBundle } = await import("./core/bundle.ts");
+  const bundle = nonEmpty(buildBundle(readMigrationFolder(folder), folder));
+  return { head: headOf(bundle), load: async () => bundle };
+}
+
+function nonEmpty<T>(bundle: readonly T[]): readonly [T, ...T[]] {
+  if (isNonEmpty(bundle)) return bundle;
+  throw new HeadgateError("Cannot use the migrations: there are none", {
+    code: "bundle-invalid",
+    hint: "An empty bundle is never at head: name a folder with --dir",
+  });
+}
+
+async function version(folder: string | undefined, isJson: boolean): Promise<Outcome> {
+  const { COMMIT, VERSION } = await import("./embed/version.ts");
+  const { head } = await bundleSource(folder);
+  const { renderVersion } = await import("./cli/render-version.ts");
+  return {
+    stdout: renderVersion({ version: VERSION, commit: COMMIT, head }, isJson),
+    exitStatus: 0,
+  };
+}
+
+/** Aborts on a signal, and when the time is up (0: never). */
+function stopper(timeMs: number, shape: Shape): AbortSignal {
+  const controller = new AbortController();
+  const stop = (code: "sigint" | "sigterm" | "deadline-passed", message: string): void =>
+    controller.abort(new HeadgateError(message, { code }));
+  process.once("SIGINT", () => stop("sigint", "Cannot go on: stopped by SIGINT"));
+  process.once("SIGTERM", () => stop("sigterm", "Cannot go on: stopped by SIGTERM"));
+  if (timeMs !== 0 || shape.isProbe) {
+    const flag = shape.isProbe ? "--timeout" : "--deadline";
+    setTimeout(
+      () => stop("deadline-passed", `Cannot finish in time: ${flag} has passed`),
+      Math.max(timeMs, 0),
+    ).unref();
+  }
+  return controller.signal;
+}
+
+/** Rejects some time after the stop, in case something hangs where no socket can be destroyed. */
+function stopped(stop: AbortSignal, shape: Shape): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const fail = (): void => reject(stop.reason);
+    stop.addEventListener("abort", () => setTimeout(fail, shape.isProbe ? 0 : STOP_GRACE_MS));
+  });
+}
+
+function clockOf(stop: AbortSignal): World["clock"] {
+  return {
+    nowMs: () => performance.now(),
+    sleep: (durationMs) =>
+      delay(durationMs, undefined, { signal: stop }).catch(() => {
+        throw stop.reason;
+      }),
+    every: (intervalMs, call) => {
+      const timer = setInterval(call, intervalMs);
+      return () => clearInterval(timer);
+    },
+  };
+}
+
+function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">): World["log"] {
+  const auto = process.stderr.isTTY ? "text" : "json";
+  return createLog({
+    format: settings.logFormat === "auto" ? auto : settings.logFormat,
+    level: settings.logLevel,
+    events: EVENTS,
+    redact: (text) => redact(text, shape.secrets),
+    now: () => new Date(),
+    write: (line) => void process.stderr.write(line),
+  });
+}
+
+/** The one place where an error becomes a line, an object and a status. */
+async function failed(shape: Shape, raw: unknown): Promise<Outcome> {
+  const error = toHeadgateError(raw);
+  const exitStatus = shape.isProbe ? 1 : exitStatusOf(error);
+  const { code, hint } = error;
+  const message = redact(error.message, shape.secrets);
+  const { toJson } = await import("./cli/run.ts");
+  if (!shape.isProbe) {
+    shape.log("command.failed", { code, exit_status: exitStatus, message, hint });
+  } else if (!shape.isJson) {
+    shape.log("probe.not-ready", { code, reason: message.replaceAll("\n", "; ") });
+  }
+  const json = { error: { code, message, hint: hint ?? null }, exit_status: exitStatus };
+  return {
+    stdout: shape.isJson ? toJson(shape.isProbe ? "probe" : "error", json) : "",
+    exitStatus,
+  };
+}
+
+function toHeadgateError(error: unknown): HeadgateError {
+  if (error instanceof HeadgateError) return error;
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new HeadgateError(`Cannot go on: ${text}`, {
+    code: "unexpected",
+    hint: "This is a defect of headgate: report it with this text",
+    cause: error,
+  });
+}
+
+const outcome: Outcome = await main(process.argv.slice(2));
+process.exitCode = outcome.exitStatus;
+process.stdout.on("error", () => process.exit(outcome.exitStatus));
+process.stdout.write(outcome.stdout, () =>
+  process.stderr.write("", () => process.exit(outcome.exitStatus)),
+);
