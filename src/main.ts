@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { exitStatusOf } from "./cli/exit-status.ts";
-import { type Invocation, parseArgv } from "./cli/parse-argv.ts";
+import { commandOf, type Invocation, parseArgv } from "./cli/parse-argv.ts";
 import type { Outcome } from "./cli/run.ts";
 import { loadConnection, loadSettings } from "./config/config.ts";
 import { redact, secretsOf } from "./config/redact.ts";
@@ -17,6 +17,7 @@ import { describeTarget } from "./core/target.ts";
 import type { BundleSource, World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
 import { readFile, readMigrationFolder } from "./runtime/files.ts";
+import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
 
 type Command = Extract<Invocation, { readonly kind: "command" }>;
 
@@ -34,18 +35,27 @@ const STOP_GRACE_MS = 1500;
 
 async function main(argv: readonly string[]): Promise<Outcome> {
   process.exitCode = 1;
-  const firstWord = argv.find((word) => !word.startsWith("-"));
   const shape: Shape = {
-    isProbe: firstWord === "probe" || firstWord === "check",
+    isProbe: false,
     isJson: argv.includes("--json"),
     log: () => undefined,
     secrets: [],
   };
   shape.log = logFor(shape, { logFormat: "auto", logLevel: "info" });
   try {
-    return await invoke(parseArgv(argv), shape);
+    return await invoke(parse(argv, shape), shape);
   } catch (error) {
     return failed(shape, error);
+  }
+}
+
+/** A command line that cannot be read may still be a probe's. */
+function parse(argv: readonly string[], shape: Shape): Invocation {
+  try {
+    return parseArgv(argv);
+  } catch (error) {
+    shape.isProbe = commandOf(argv) === "probe";
+    throw error;
   }
 }
 
@@ -180,14 +190,14 @@ function clockOf(stop: AbortSignal): World["clock"] {
 }
 
 function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">): World["log"] {
-  const auto = process.stderr.isTTY ? "text" : "json";
+  const auto = isStderrTerminal() ? "text" : "json";
   return createLog({
     format: settings.logFormat === "auto" ? auto : settings.logFormat,
     level: settings.logLevel,
     events: EVENTS,
     redact: (text) => redact(text, shape.secrets),
     now: () => new Date(),
-    write: (line) => void process.stderr.write(line),
+    write: writeStderr,
   });
 }
 
@@ -220,9 +230,6 @@ function toHeadgateError(error: unknown): HeadgateError {
   });
 }
 
-const outcome: Outcome = await main(process.argv.slice(2));
-process.exitCode = outcome.exitStatus;
-process.stdout.on("error", () => process.exit(outcome.exitStatus));
-process.stdout.write(outcome.stdout, () =>
-  process.stderr.write("", () => process.exit(outcome.exitStatus)),
-);
+const { stdout, exitStatus }: Outcome = await main(process.argv.slice(2));
+writeStdout(stdout);
+process.exit(exitStatus);

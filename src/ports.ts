@@ -1,5 +1,6 @@
 /** What flows need from the world, as types. `main.ts` builds the real ones, tests their own. */
 
+/** Time that tests can turn. */
 export interface Clock {
   /** Milliseconds of a monotonic clock. */
   nowMs(): number;
@@ -9,6 +10,7 @@ export interface Clock {
   every(intervalMs: number, call: () => void): () => void;
 }
 
+/** An event's data; what is undefined or null is left out. */
 export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 /** One event on stderr. Names, levels and messages: `core/events.ts`. */

@@ -2,6 +2,7 @@
 import type { ErrorCode, HeadgateError } from "../core/error.ts";
 import type { HeadState } from "../core/head.ts";
 
+/** Every code has a status; several codes may share one. */
 export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
   unexpected: 1,
   usage: 2,
@@ -20,6 +21,7 @@ export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
   sigterm: 143,
 };
 
+/** For a command that failed; `probe` answers 1 instead. */
 export function exitStatusOf(error: HeadgateError): number {
   return EXIT_STATUS[error.code];
 }

@@ -2,7 +2,7 @@
 import { COMMANDS, type CommandName, type Setting } from "../config/settings.ts";
 import { settingsOf } from "./parse-argv.ts";
 
-const COLUMN = 28;
+const COLUMN = 30;
 
 const ENVIRONMENT = `Database (first that is set wins; each also as NAME_FILE):
   HEADGATE_DATABASE_URL, DATABASE_URL, else PG* as libpq reads them
@@ -12,6 +12,7 @@ const STATUSES = `Exit status: 0 done or at head, 1 unexpected, 2 usage or confi
   4 failed or interrupted, 5 drift, 6 gate not acquired in time, 7 database unreachable or
   refused, 8 ahead, 130/143 signals. probe answers 0 or 1 and nothing else.`;
 
+/** The overview, or the flags of one command. Ends in a line end. */
 export function renderHelp(topic: CommandName | undefined): string {
   return topic === undefined ? renderOverview() : renderCommand(topic);
 }
@@ -24,7 +25,7 @@ Usage: headgate <command> [flags]
 
 ${commands.join("\n")}
 
-  headgate <command> --help   flags of a command
+${row("headgate <command> --help", "flags of a command")}
 
 ${ENVIRONMENT}
 

@@ -15,6 +15,7 @@ import {
 import { HeadgateError } from "../core/error.ts";
 import { nearest } from "./nearest.ts";
 
+/** What the command line asks for. Flags are texts still: `config/config.ts` reads them. */
 export type Invocation =
   | { readonly kind: "help"; readonly topic: CommandName | undefined }
   | { readonly kind: "version" }
@@ -30,18 +31,48 @@ export type Invocation =
 const GUARD = "\u0001";
 const HELP_HINT = 'Run "headgate --help"';
 
-/** @throws {HeadgateError} `usage`, with a suggestion where one is near */
+/**
+ * Reads the whole command line.
+ *
+ * @throws {HeadgateError} `usage`, with a suggestion where one is near
+ */
 export function parseArgv(argv: readonly string[]): Invocation {
-  const cli = describeCli();
-  const { args, options } = cli.parse(["", "", ...argv.map(guard)], { run: false });
-  const command = cli.matchedCommandName as CommandName | undefined;
+  const { command, args, options } = match(argv);
+  if (command === undefined && args[0] !== undefined) throw unknownCommand(unguard(`${args[0]}`));
   if (options["help"] === true || options["h"] === true) return { kind: "help", topic: command };
   if (command === undefined) {
     if (options["version"] === true || options["v"] === true) return { kind: "version" };
-    throw unknownCommand(args[0] === undefined ? undefined : unguard(String(args[0])));
+    throw usage("no command is given");
   }
   const flags = readFlags(command, options);
-  return { kind: "command", command, flags, count: readCount(command, args) };
+  const behindDashes = (options["--"] ?? []) as readonly unknown[];
+  return { kind: "command", command, flags, count: readCount(command, [...args, ...behindDashes]) };
+}
+
+/** The command that argv names, also when the rest of it cannot be read. */
+export function commandOf(argv: readonly string[]): CommandName | undefined {
+  return match(argv).command;
+}
+
+interface Match extends Pick<CAC, "args" | "options"> {
+  readonly command: CommandName | undefined;
+}
+
+/** cac answers with the word that was typed: an alias stays an alias. */
+function match(argv: readonly string[]): Match {
+  const bare = argv.length === 1 ? bareCommand(argv[0] ?? "") : undefined;
+  if (bare) return { command: bare, args: [], options: {} };
+  const cli = describeCli();
+  const { args, options } = cli.parse(["", "", ...argv.map(guard)], { run: false });
+  const name = cli.matchedCommandName;
+  const command = name === undefined ? undefined : (ALIASES[name] ?? (name as CommandName));
+  return { command, args, options };
+}
+
+/** A bare command, as a probe's mostly is, needs no parser. */
+function bareCommand(word: string): CommandName | undefined {
+  if (Object.hasOwn(COMMANDS, word)) return word as CommandName;
+  return Object.hasOwn(ALIASES, word) ? ALIASES[word] : undefined;
 }
 
 function describeCli(): CAC {
@@ -68,9 +99,19 @@ export function settingsOf(command: CommandName): ReadonlyMap<SettingName, Setti
 }
 
 function guard(argument: string): string {
-  const assigned = /^(--[^=]+=)(.*)$/s.exec(argument);
-  if (assigned) return `${assigned[1]}${GUARD}${assigned[2]}`;
-  return argument.startsWith("-") && !/^-\d/.test(argument) ? argument : guardWord(argument);
+  const [, flag, value] = /^(--[A-Za-z][^=]*)=(.*)$/s.exec(argument) ?? [];
+  if (flag !== undefined && value !== undefined) return `${flag}=${guardValue(flag, value)}`;
+  return /^--?[A-Za-z]|^--$/.test(argument) ? argument : guardWord(argument);
+}
+
+/** A switch takes `true` and `false` only; cac would make a surplus argument of anything else. */
+function guardValue(flag: string, value: string): string {
+  const isSwitch = Object.values(SETTINGS).some(
+    (setting) => `--${setting.flag}` === flag && setting.argument === undefined,
+  );
+  if (!isSwitch) return GUARD + value;
+  if (value === "true" || value === "false") return value;
+  throw usage(`${flag} is a switch and takes true or false`);
 }
 
 /** Words that may be a command stay as they are, or cac would not know them. */
@@ -120,8 +161,7 @@ function kebab(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function unknownCommand(word: string | undefined): HeadgateError {
-  if (word === undefined) return usage("no command is given");
+function unknownCommand(word: string): HeadgateError {
   const suggestion = nearest(word, [...Object.keys(COMMANDS), ...Object.keys(ALIASES)]);
   return usage(`"${word}" is no command`, suggestion && `Did you mean "headgate ${suggestion}"?`);
 }

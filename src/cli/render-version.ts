@@ -2,12 +2,14 @@
 import type { Head } from "../core/head.ts";
 import { toJson } from "./run.ts";
 
+/** What tells two binaries apart. */
 export interface BuildInfo {
   readonly version: string;
   readonly commit: string;
   readonly head: Head;
 }
 
+/** Two lines, or one JSON object. */
 export function renderVersion({ version, commit, head }: BuildInfo, isJson: boolean): string {
   if (isJson) {
     const bundle = { head: head.version, size: head.size, fingerprint: head.history };

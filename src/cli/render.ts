@@ -8,6 +8,7 @@ import type { PlanReport } from "../flow/plan.ts";
 import type { StatusEntry, StatusReport } from "../flow/status.ts";
 import type { UpReport } from "../flow/up.ts";
 
+/** What `up` did, one line per migration that it applied. */
 export function renderUp(report: UpReport): string {
   const { applied, path } = report;
   if (path === "skipped") return "Migrations skipped: they are another runner's\n";
@@ -19,6 +20,7 @@ export function renderUp(report: UpReport): string {
   return `Applied ${count(applied.length)} in ${renderDuration(total)} (${path} path)\n${lines.join("\n")}\n`;
 }
 
+/** What `down` did, newest first. */
 export function renderDown(report: DownReport): string {
   const { reverted } = report;
   if (reverted.length === 0) return "Nothing to revert\n";
@@ -26,6 +28,7 @@ export function renderDown(report: DownReport): string {
   return `Reverted ${count(reverted.length)}\n${lines.join("\n")}\n`;
 }
 
+/** SQL that can be read as it stands: everything else is a comment. */
 export function renderPlan(report: PlanReport): string {
   if (report.waits)
     return "-- A migration is being built by another runner: up would wait for it\n";
@@ -38,6 +41,7 @@ function renderPending(migration: Migration): string {
   return `-- ${file} (sha256 ${checksum}), in one transaction with its ledger row\n${up.sql.trim()}\n`;
 }
 
+/** The conclusion, a blank line, and a table: version, state, name, details. */
 export function renderStatus(report: StatusReport): string {
   const rows = report.entries.map(toCells);
   const widths = [0, 1, 2].map((column) =>

@@ -12,6 +12,7 @@ export interface Outcome {
   readonly exitStatus: number;
 }
 
+/** A command with all that its flags and variables say. */
 export interface Invoked {
   readonly command: Exclude<CommandName, "version">;
   readonly settings: Settings;
@@ -20,7 +21,11 @@ export interface Invoked {
   readonly run: { readonly id: string; readonly place: string; readonly toolVersion: string };
 }
 
-/** @throws {HeadgateError} whatever the command's flow throws */
+/**
+ * Runs the flow and renders its report.
+ *
+ * @throws {HeadgateError} whatever the command's flow throws
+ */
 export async function run(
   world: World,
   access: Access,

@@ -18,6 +18,7 @@ import { attempt, settingsError, throwIfAny } from "./settings-error.ts";
 /** Flags as they were given; a switch is "true". */
 export type Flags = Readonly<Partial<Record<SettingName, string>>>;
 
+/** What settings are read from. */
 export interface ConfigInput {
   readonly command: CommandName;
   readonly flags: Flags;
@@ -85,11 +86,12 @@ function rawValue(
   return undefined;
 }
 
-/** No `.env` is read unless it is named, and it never wins over the environment. */
+/** No `.env` is read unless it is named, and it never wins over a variable that is set. */
 function withEnvFile(input: ConfigInput): Env {
   const path = rawValue("envFile", SETTINGS.envFile, input);
   if (path === undefined) return input.env;
   const text = input.readFile(path.text);
   if (text === undefined) throw settingsError(`${path.source} names a file that does not exist`);
-  return { ...parseEnvFile(text, path.source), ...input.env };
+  const set = Object.entries(input.env).filter(([name]) => envValue(input.env, name) !== undefined);
+  return { ...parseEnvFile(text, path.source), ...Object.fromEntries(set) };
 }

@@ -19,6 +19,7 @@ const AUTO_DIRECT_VARIABLES = ["DIRECT_URL", "DATABASE_URL_UNPOOLED"];
 const NO_DATABASE_HINT =
   "Set HEADGATE_DATABASE_URL or DATABASE_URL (or one of them with _FILE, or --database-url-file), or PGHOST, PGDATABASE, PGUSER or PGSERVICE";
 
+/** The flags that say which database and which way to it. */
 export interface ConnectionFlags {
   /** `--database-url-file`: wins over every variable. */
   readonly databaseUrlFile?: string | undefined;
@@ -27,12 +28,14 @@ export interface ConnectionFlags {
   readonly allowCleartext?: boolean | undefined;
 }
 
+/** What targets are read from. */
 export interface ConnectionInput {
   readonly env: Env;
   readonly readFile: ReadFile;
   readonly flags: ConnectionFlags;
 }
 
+/** Where commands connect to. */
 export interface Targets {
   /** For probe, fast path and seed; may lie behind a pooler. */
   readonly main: Target;

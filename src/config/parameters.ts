@@ -29,6 +29,7 @@ export interface Setting {
 /** Never holds an empty value: to libpq an empty parameter is one that was not given. */
 export type Settings = Readonly<Partial<Record<Parameter, Setting>>>;
 
+/** What one source says about a connection. */
 export interface ReadParameters {
   readonly settings: Settings;
   /** Names only, of what has no effect here although its author meant something by it. */

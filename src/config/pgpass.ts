@@ -1,5 +1,6 @@
 /** libpq's password file: `host:port:database:user:password`, first match wins. */
 
+/** What a line of a password file must match. */
 export interface PasswordQuery {
   readonly host: string;
   readonly port: number;

@@ -26,6 +26,7 @@ const SESSION_ATTRS: readonly TargetSessionAttrs[] = [
   "prefer-standby",
 ];
 
+/** What a target is completed from. */
 export interface ResolveContext {
   readonly env: Env;
   readonly readFile: ReadFile;
@@ -33,6 +34,7 @@ export interface ResolveContext {
   readonly source: string;
 }
 
+/** A target, and what of its source had no effect. */
 export interface ResolvedTarget {
   readonly target: Target;
   readonly ignored: readonly string[];

@@ -4,6 +4,7 @@ import { type Env, envValue } from "./libpq-env.ts";
 import type { ReadFile } from "./service-file.ts";
 import { settingsError } from "./settings-error.ts";
 
+/** A secret and where it came from. */
 export interface SecretValue {
   readonly value: string;
   /** The variable or flag that gave it: `DATABASE_URL`, `DATABASE_URL_FILE`. */

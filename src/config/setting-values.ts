@@ -44,6 +44,7 @@ const toPath: TextSchema<string | undefined> = v.optional(
   parsed((text) => text || undefined, "must name a file or folder"),
 );
 
+/** Text in, value out. An issue says what the text must be and never shows it. */
 export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name]> } = {
   dir: toPath,
   ledger: parsed(parseLedgerName, "must be a table name, with or without its schema"),

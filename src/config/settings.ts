@@ -6,11 +6,12 @@ import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
 
+/** The commands, by their own names; `ALIASES` has the others. */
 export type CommandName = "up" | "probe" | "status" | "plan" | "down" | "version";
 
 /** In the order of the help. */
 export const COMMANDS: Readonly<Record<CommandName, string>> = {
-  up: "Bring the schema to head: fast path, else through the gate (alias: migrate)",
+  up: "Bring the schema to head, exactly once (alias: migrate)",
   probe: "Exit 0 if the schema is at head, else 1; only reads (alias: check)",
   status: "Every migration with its state; only reads",
   plan: "What up would do, as SQL; only reads",
@@ -18,8 +19,10 @@ export const COMMANDS: Readonly<Record<CommandName, string>> = {
   version: "Version, commit and bundle fingerprint",
 };
 
+/** Other names of commands. */
 export const ALIASES: Readonly<Record<string, CommandName>> = { migrate: "up", check: "probe" };
 
+/** One row of the table: where a setting comes from, and who has it. */
 export interface Setting {
   readonly flag: string;
   /** What stands behind the flag; without it the flag is a switch. */
@@ -59,8 +62,10 @@ export interface Settings {
   readonly envFile: string | undefined;
 }
 
+/** A key of `SETTINGS`. */
 export type SettingName = keyof Settings;
 
+/** In the order of the help. */
 export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   dir: {
     flag: "dir",
@@ -113,7 +118,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     variables: ["HEADGATE_POLICY"],
     default: "at-least",
     commands: ["up", "probe", "status", "plan"],
-    help: "at-least: a newer schema is ready unless marked breaking; exact: it is not",
+    help: "at-least: a newer schema is ready unless breaking; exact: it is not",
   },
   timeout: {
     flag: "timeout",
@@ -121,7 +126,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     variables: ["HEADGATE_TIMEOUT"],
     default: "900ms",
     commands: ["probe"],
-    help: "Total budget: start, name look-up, connect, TLS, authentication, query",
+    help: "Total budget: start, look-up, connect, TLS, authentication, query",
   },
   lockWait: {
     flag: "lock-wait",
@@ -166,7 +171,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     variables: ["HEADGATE_SKIP_MIGRATIONS", "MCPGATEWAY_SKIP_MIGRATIONS"],
     default: "false",
     commands: ["up"],
-    help: "true or verify: head must be there, migrate nothing; yield: look at nothing; false",
+    help: "true or verify: head must be there; yield: look at nothing; false",
   },
   exitCode: {
     flag: "exit-code",
@@ -203,6 +208,6 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<file>",
     variables: ["HEADGATE_ENV_FILE"],
     commands: ASKING,
-    help: "Variables to add to the environment, KEY=value lines; the environment wins",
+    help: "KEY=value lines to add to the environment, which wins",
   },
 };

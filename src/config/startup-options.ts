@@ -3,6 +3,7 @@
  * (PgBouncer: 08P01), so only the search path is taken out of it, to be set in each transaction.
  */
 
+/** What `options` asks for. */
 export interface StartupOptions {
   readonly searchPath: string | undefined;
   /** `options:statement_timeout` for a setting, `options` for anything else. */

@@ -6,6 +6,7 @@ import type { Setting, Settings } from "./parameters.ts";
 import type { ReadFile } from "./service-file.ts";
 import { settingsError } from "./settings-error.ts";
 
+/** A target's part that decides on TLS. */
 export type TlsSettings = Pick<Target, "sslMode" | "sslRootCert" | "sslCert" | "sslKey">;
 
 const SSL_MODES: readonly SslMode[] = [

@@ -3,6 +3,7 @@
  * `db/`; flows decide by `kind` and SQLSTATE, never by message text (it changes with lc_messages).
  */
 
+/** Where it went wrong; decides whether another try may do better. */
 export type DbErrorKind =
   /** The server answered with an SQLSTATE. */
   | "server"
@@ -25,6 +26,7 @@ export interface ServerFields {
   readonly position: number | undefined;
 }
 
+/** The only error that `db/` throws for what a server or a network does. */
 export class DbError extends Error {
   readonly kind: DbErrorKind;
   readonly server: ServerFields | undefined;
@@ -41,12 +43,19 @@ export class DbError extends Error {
   }
 }
 
+/** SQLSTATE: no such table. */
 export const UNDEFINED_TABLE = "42P01";
+/** SQLSTATE: no such schema. */
 export const INVALID_SCHEMA_NAME = "3F000";
+/** SQLSTATE: no such column. */
 export const UNDEFINED_COLUMN = "42703";
+/** SQLSTATE: the role may not. */
 export const INSUFFICIENT_PRIVILEGE = "42501";
+/** SQLSTATE: duplicate key. */
 export const UNIQUE_VIOLATION = "23505";
+/** SQLSTATE: lock_timeout passed. */
 export const LOCK_NOT_AVAILABLE = "55P03";
+export const READ_ONLY_TRANSACTION = "25006";
 const DUPLICATE_SCHEMA = "42P06";
 const DUPLICATE_TABLE = "42P07";
 
@@ -70,10 +79,12 @@ const UNAVAILABLE: ReadonlySet<string> = new Set([
   "25P04",
 ]);
 
+/** The server's SQLSTATE; undefined when it was not the server that spoke. */
 export function sqlStateOf(error: unknown): string | undefined {
   return error instanceof DbError ? error.server?.sqlState : undefined;
 }
 
+/** True when the same transaction may succeed once others are done. */
 export function isContention(error: unknown): boolean {
   return CONTENTION.has(sqlStateOf(error) ?? "");
 }

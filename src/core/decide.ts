@@ -4,12 +4,14 @@ import { type Drift, type HeadState, isNonEmpty, type Policy } from "./head.ts";
 import type { LedgerRow } from "./ledger.ts";
 import type { Migration, NonEmpty } from "./migration.ts";
 
+/** What `up` does next. */
 export type UpDecision =
   | { readonly kind: "nothing" }
   | { readonly kind: "apply"; readonly pending: NonEmpty<Migration> }
   | { readonly kind: "wait"; readonly row: LedgerRow }
   | { readonly kind: "refuse"; readonly error: HeadgateError };
 
+/** What the command line asks of `up` and `plan`. */
 export interface UpWish {
   readonly policy: Policy;
   /** Apply nothing above this version. */
@@ -53,6 +55,7 @@ export function notReadyError(
     case "behind":
       return behindError(state.pending);
     case "running":
+      return runningError(state.row);
     case "interrupted":
       return interruptedError(state.row);
     case "ahead":
@@ -73,6 +76,13 @@ function behindError(pending: NonEmpty<Migration>): HeadgateError {
       code: "behind",
       hint: 'Let the owner of the migrations run "headgate up", and check that it carries the same bundle ("headgate version")',
     },
+  );
+}
+
+function runningError(row: LedgerRow): HeadgateError {
+  return new HeadgateError(
+    `Cannot call the schema ready: migration ${row.version} ${row.name} is being built by another runner`,
+    { code: "behind", hint: "Wait until that runner is done, then run the command again" },
   );
 }
 

@@ -2,7 +2,8 @@
 
 const DURATION = /^(\d+(?:\.\d{1,3})?)(ms|s|m|h)?$/;
 const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-const DURATION_MAX_MS = 30 * 24 * 3_600_000;
+/** What fits into 32 bits: a longer timer fires at once, and PostgreSQL refuses a longer setting. */
+const DURATION_MAX_MS = 24 * 24 * 3_600_000;
 /** Long units, largest first, in seconds. */
 const PARTS: readonly (readonly [name: string, seconds: number])[] = [
   ["d", 86_400],
@@ -13,7 +14,7 @@ const PARTS: readonly (readonly [name: string, seconds: number])[] = [
 
 /**
  * Reads `500ms`, `3s`, `15m`, `2h`, or a plain number of seconds; space around it is ignored. Gives whole
- * milliseconds, 0..30 days, or undefined. A value that is not a whole number of milliseconds is refused and not
+ * milliseconds, 0..24 days, or undefined. A value that is not a whole number of milliseconds is refused and not
  * rounded: rounded to 0 it would mean "no limit" to PostgreSQL.
  *
  * @example

@@ -3,6 +3,7 @@
  * "Cannot <action>: <what is in the way>", a hint says the next step.
  */
 
+/** What kind of failure it is. `cli/exit-status.ts` gives each one its status. */
 export type ErrorCode =
   /** argv names no command, an unknown flag, or a value that is missing or malformed. */
   | "usage"

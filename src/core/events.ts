@@ -3,13 +3,16 @@
  * table; the README prints it and `test/e2e/markers.test.ts` reads it.
  */
 
+/** Weakest first. */
 export type Level = "debug" | "info" | "warn" | "error";
 
+/** What stands in every line of one event. */
 export interface EventDefinition {
   readonly level: Level;
   readonly message: string;
 }
 
+/** By name, `noun.past-participle`. Names and messages are part of the interface. */
 export const EVENTS = {
   "database.ready": { level: "info", message: "Database ready" },
   "schema.at-head": { level: "info", message: "Schema is at head; the gate is not needed" },
@@ -41,4 +44,5 @@ export const EVENTS = {
   "server.notice": { level: "debug", message: "Server notice" },
 } as const;
 
+/** A key of `EVENTS`. */
 export type EventName = keyof typeof EVENTS;

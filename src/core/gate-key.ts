@@ -17,10 +17,12 @@ export const STEP_NAMESPACE = 0x68677374;
 /** `hgrn` in ASCII: held around a migration that runs outside a transaction. */
 export const RUN_NAMESPACE = 0x6867726e;
 
+/** The key of the transaction that applies a migration. */
 export function stepKey(place: LedgerPlace): GateKey {
   return { namespace: STEP_NAMESPACE, ledger: fnv1a(quoteLedger(place)) };
 }
 
+/** The key around a migration that runs outside a transaction. */
 export function runKey(place: LedgerPlace): GateKey {
   return { namespace: RUN_NAMESPACE, ledger: fnv1a(quoteLedger(place)) };
 }

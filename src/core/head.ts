@@ -43,6 +43,7 @@ export type TipState =
 /** Whether a database that has more than this bundle counts as ready. */
 export type Policy = "at-least" | "exact";
 
+/** The last migration of a bundle, which is ascending by version. */
 export function headOf(bundle: NonEmpty<Migration>): Head {
   const last = bundle[bundle.length - 1] ?? bundle[0];
   return { version: last.version, history: last.history, size: bundle.length };
@@ -135,6 +136,7 @@ function driftOf(
   return row.history === migration.history ? undefined : "history";
 }
 
+/** Narrows a list whose first element is needed. */
 export function isNonEmpty<T>(list: readonly T[]): list is NonEmpty<T> {
   return list.length > 0;
 }

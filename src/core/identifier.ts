@@ -5,7 +5,11 @@ import type { LedgerName, LedgerPlace } from "./ledger.ts";
 const NAME_LIMIT_BYTES = 63;
 const PART: RegExp = /^(?:"((?:[^"\0]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))/u;
 
-/** @example `quoteIdentifier('we"ird')` is `"we""ird"` */
+/**
+ * A name as SQL text, whatever it holds.
+ *
+ * @example `quoteIdentifier('we"ird')` is `"we""ird"`
+ */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
@@ -17,8 +21,10 @@ export function quoteLedger(ledger: LedgerName | LedgerPlace): string {
 }
 
 /** A whole number as SQL text, for the places that the simple protocol gives no bind parameter. */
-export function integerLiteral(value: number): string {
-  if (!Number.isSafeInteger(value)) throw new RangeError(`not a whole number: ${value}`);
+export function integerLiteral(value: number | bigint): string {
+  if (typeof value !== "bigint" && !Number.isSafeInteger(value)) {
+    throw new RangeError(`not a whole number: ${value}`);
+  }
   return String(value);
 }
 

@@ -1,5 +1,6 @@
 /** What the database says was applied, as plain data. Rows come from `db/ledger.ts`. */
 
+/** `running` and `failed` are unfinished. */
 export type RowState = "applied" | "running" | "failed";
 
 /** One row of the ledger. */
@@ -19,6 +20,8 @@ export interface LedgerRow {
   readonly runId: string | null;
   /** True while somebody alive works on an unfinished row; false for every finished one. */
   readonly alive: boolean;
+  /** True when it was finished within the last second: somebody is at work on the ledger. */
+  readonly isRecent: boolean;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
   readonly durationMs: number | null;
@@ -56,6 +59,7 @@ export interface LedgerName {
   readonly table: string;
 }
 
+/** An absent ledger has no rows. */
 export function rowsOf(ledger: Ledger): readonly LedgerRow[] {
   return ledger.kind === "absent" ? [] : ledger.rows;
 }

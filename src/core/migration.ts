@@ -1,5 +1,6 @@
 /** The words of a bundle, as types. */
 
+/** A list with a first element. */
 export type NonEmpty<T> = readonly [T, ...T[]];
 
 /** Options of a migration, from its marker line or its first-line `-- headgate:` comment. */

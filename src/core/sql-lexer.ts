@@ -8,6 +8,7 @@
  * (4) `standard_conforming_strings` is taken to be on, as it is by default since PostgreSQL 9.1.
  */
 
+/** What a piece of SQL text is. */
 export type TokenKind =
   | "space"
   | "line-comment"

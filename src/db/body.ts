@@ -1,8 +1,8 @@
 /** Runs a migration's text inside the gate's transaction. */
-import { DbError } from "../core/db-error.ts";
 import { integerLiteral } from "../core/identifier.ts";
 import { type Connection, UNBOUNDED } from "./connection.ts";
 
+/** In force while the body runs, and only then. */
 export interface BodyLimits {
   readonly lockTimeoutMs: number;
   /** 0: no limit. */
@@ -53,12 +53,4 @@ export async function closeBody(connection: Connection, frame: BodyFrame): Promi
     [frame.xactId, frame.role, frame.searchPath],
   );
   return rows[0]?.["is_same"] === true;
-}
-
-/** The body's transaction is not ours any more: whatever it did before its COMMIT stays. */
-export function committedBody(): DbError {
-  return new DbError(
-    "server",
-    "its text ended the transaction; what it did before that is committed",
-  );
 }

@@ -19,7 +19,9 @@ import { refuseCleartext } from "./cleartext.ts";
 import { toDbError } from "./driver-error.ts";
 import { openSocket } from "./socket.ts";
 
+/** Column names to values, as the driver reads them. */
 export type Row = Readonly<Record<string, unknown>>;
+/** What a bind parameter may be. */
 export type Value = string | number | boolean | null;
 
 /** The rows of the last row-returning statement and the tag of the last statement. */
@@ -29,6 +31,7 @@ export interface Result {
   readonly tag: string;
 }
 
+/** One session. After its first failure every call fails. */
 export interface Connection {
   /** Simple protocol: one or more statements, no values. */
   run(text: string, deadlineMs?: number): Promise<Result>;
@@ -40,6 +43,7 @@ export interface Connection {
   destroy(error: Error): void;
 }
 
+/** Whom to connect to, and in whose name. */
 export interface ConnectionOptions {
   readonly target: Target;
   readonly applicationName: string;
@@ -57,7 +61,7 @@ const GOODBYE_S = 1;
 
 /** Nothing is sent before the first call, which also connects. */
 export function openConnection(options: ConnectionOptions): Connection {
-  const life: Life = { error: undefined, destroySocket: () => undefined };
+  const life: Life = { error: undefined, destroySocket: () => undefined, loginTimer: undefined };
   const sql = openDriver(options, life);
   const prefix = options.tag === undefined ? "" : `${tagComment(options.tag)} `;
 
@@ -92,6 +96,7 @@ export function tagComment(run: string): string {
 interface Life {
   error: Error | undefined;
   destroySocket: () => void;
+  loginTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
 function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
@@ -104,6 +109,7 @@ function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
     const opened = await openSocket(target, options.connectTimeoutMs);
     life.destroySocket = () => void opened.socket.destroy();
     if (life.error) opened.socket.destroy();
+    boundLogin(life, options.connectTimeoutMs);
     if (!opened.isPrivate && !target.allowCleartext) {
       refuseCleartext(opened.socket, (error) => {
         isCleartextRefused = true;
@@ -129,7 +135,9 @@ function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
     connect_timeout: 0,
     connection: { application_name: options.applicationName },
     onnotice: (notice) => options.onNotice?.(String(notice["message"] ?? "")),
+    onparameter: () => clearTimeout(life.loginTimer),
     onclose: () => {
+      clearTimeout(life.loginTimer);
       life.error ??= new DbError("lost", "connection lost");
     },
     // In the driver, but not in its types.
@@ -137,8 +145,17 @@ function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
   });
 }
 
+/** Who takes the connection and then says nothing is no server; the first parameter ends the login. */
+function boundLogin(life: Life, timeoutMs: number): void {
+  life.loginTimer = setTimeout(
+    () => end(life, new DbError("connect", `no login within ${timeoutMs} ms`)),
+    timeoutMs,
+  );
+}
+
 function end(life: Life, error: Error): void {
   life.error ??= error;
+  clearTimeout(life.loginTimer);
   life.destroySocket();
 }
 

@@ -1,7 +1,11 @@
 /** Turns what the driver throws into a `DbError`. */
 import { DbError, type DbErrorKind, type ServerFields } from "../core/db-error.ts";
 
-/** @param prefixLength How many characters of ours stood before the caller's text. */
+/**
+ * What our own code threw stays as it is.
+ *
+ * @param prefixLength How many characters of ours stood before the caller's text.
+ */
 export function toDbError(error: unknown, prefixLength: number): Error {
   if (error instanceof DbError) return error;
   if (!(error instanceof Error)) return new DbError("lost", String(error));

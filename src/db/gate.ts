@@ -14,7 +14,7 @@
  * (5) The ledger is read after LOCK TABLE, never before: the row of the runner that went first must
  *     be visible, and its primary key is the last fence should every lock fail.
  */
-import { DbError, isContention, LOCK_NOT_AVAILABLE } from "../core/db-error.ts";
+import { DbError } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import { type GateKey, keyArguments } from "../core/gate-key.ts";
 import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier.ts";
@@ -23,6 +23,7 @@ import type { Connection } from "./connection.ts";
 import { createLedger } from "./ledger.ts";
 import { readTenancy } from "./place.ts";
 
+/** Which lock guards which ledger. */
 export interface Gate {
   readonly key: GateKey;
   readonly place: LedgerPlace;
@@ -58,19 +59,18 @@ export async function tryGate(connection: Connection, gate: Gate): Promise<boole
   return false;
 }
 
+/** The idle limit comes before the lock: a holder that freezes right after it is bounded too. */
 function preMessage(gate: Gate): string {
-  const known = WHERE_KNOWN.map(([name, value]) => `('${name}', '${value}')`).join(", ");
-  const foreign =
-    gate.foreignKey === undefined
-      ? ""
-      : ` and pg_try_advisory_xact_lock(${gate.foreignKey}::bigint)`;
+  const foreign = gate.foreignKey === undefined ? "" : ` and ${tryForeign(gate.foreignKey)}`;
   return `begin isolation level read committed;
 set local statement_timeout = 0;
 set local lock_timeout = ${integerLiteral(LEDGER_LOCK_MS)};
 set local idle_in_transaction_session_timeout = ${integerLiteral(IDLE_LIMIT_MS)};
-select set_config(known.name, known.value, true)
-from (values ${known}) as known (name, value) join pg_settings s on s.name = known.name;
 select pg_try_advisory_xact_lock(${keyArguments(gate.key)})${foreign} as acquired`;
+}
+
+function tryForeign(key: bigint): string {
+  return `pg_try_advisory_xact_lock(${key}::bigint)`;
 }
 
 /**
@@ -79,6 +79,7 @@ select pg_try_advisory_xact_lock(${keyArguments(gate.key)})${foreign} as acquire
  * @throws {HeadgateError} `privilege-missing` before any DDL, with the statement that cures it.
  */
 export async function enterLedger(connection: Connection, gate: Gate): Promise<boolean> {
+  await connection.run(whereKnownMessage());
   if (gate.searchPath !== undefined) {
     await connection.bind("select set_config('search_path', $1::text, true)", [gate.searchPath]);
   }
@@ -89,6 +90,13 @@ export async function enterLedger(connection: Connection, gate: Gate): Promise<b
   }
   await connection.run(`lock table ${quoteLedger(gate.place)} in share row exclusive mode`);
   return !tenancy.exists;
+}
+
+/** For those who got the lock only: the view behind it costs the server more than the lock. */
+function whereKnownMessage(): string {
+  const known = WHERE_KNOWN.map(([name, value]) => `('${name}', '${value}')`).join(", ");
+  return `select set_config(known.name, known.value, true)
+from (values ${known}) as known (name, value) join pg_settings s on s.name = known.name`;
 }
 
 function mayNotCreate(place: LedgerPlace, role: string, owner: string): HeadgateError {
@@ -116,10 +124,3 @@ export async function commit(connection: Connection): Promise<void> {
 export async function rollback(connection: Connection): Promise<void> {
   await connection.run("rollback").catch(() => undefined);
 }
-
-/** True when one of our own statements queued behind somebody else's lock. */
-export function isBusy(error: unknown): boolean {
-  return isContention(error);
-}
-
-export { LOCK_NOT_AVAILABLE };

@@ -13,6 +13,7 @@ export const LEDGER_LAYOUT = 1;
 
 const COLUMNS = `version, name, checksum, history, state, error, breaking, run_id::text as run_id,
   coalesce(lease_until > clock_timestamp(), false) as alive,
+  coalesce(finished_at > clock_timestamp() - interval '1 second', false) as is_recent,
   started_at, finished_at, duration_ms, applied_by, tool_version`;
 
 const number = v.pipe(v.union([v.string(), v.number()]), v.transform(Number), v.safeInteger());
@@ -27,6 +28,7 @@ const rowSchema = v.object({
   breaking: v.boolean(),
   run_id: text,
   alive: v.boolean(),
+  is_recent: v.boolean(),
   started_at: v.nullable(v.date()),
   finished_at: v.nullable(v.date()),
   duration_ms: v.nullable(number),
@@ -97,6 +99,7 @@ function toLedgerRow(raw: unknown): LedgerRow {
     breaking: row.breaking,
     runId: row.run_id,
     alive: row.alive,
+    isRecent: row.is_recent,
     startedAt: row.started_at,
     finishedAt: row.finished_at,
     durationMs: row.duration_ms,

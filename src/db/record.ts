@@ -64,7 +64,8 @@ export async function recordFailed(
   applied_by, tool_version)
 values ($1::bigint, $2::text, $3::text, $4::text, 'failed', $5::text, $6::boolean, $7::uuid,
   session_user || '@' || $8::text, $9::text)
-on conflict (version) do nothing`,
+on conflict (version) do update
+set state = 'failed', error = excluded.error, run_id = excluded.run_id, finished_at = null`,
     [
       migration.version,
       migration.name,

@@ -15,6 +15,7 @@ const NO = "N".charCodeAt(0);
 /** First probe after this long, so that a dead peer is noticed while a statement runs. */
 const KEEPALIVE_MS = 10_000;
 
+/** A socket on which the protocol may begin. */
 export interface OpenSocket {
   readonly socket: Socket;
   /** True when nobody between us and the server can read along. */
@@ -44,9 +45,7 @@ async function openHost(target: Target, host: HostPort, timeoutMs: number): Prom
     return { socket: await opened(connectTcp({ path }), "connect", timeoutMs), isPrivate: true };
   }
   if (target.sslMode === "disable") return plain(host, timeoutMs);
-  if (target.sslMode !== "prefer" && target.sslMode !== "allow") {
-    return encrypted(target, host, timeoutMs);
-  }
+  if (demandsTls(target)) return encrypted(target, host, timeoutMs);
   try {
     return await encrypted(target, host, timeoutMs);
   } catch (error) {
@@ -67,27 +66,37 @@ async function tcp(host: HostPort, timeoutMs: number): Promise<Socket> {
   return socket;
 }
 
-/** @throws {DbError} when the server has no TLS or the handshake fails; other errors are TCP's. */
+/** @throws {DbError} when the server has no TLS or the handshake fails; others are no word on TLS. */
 async function encrypted(target: Target, host: HostPort, timeoutMs: number): Promise<OpenSocket> {
   const socket = await tcp(host, timeoutMs);
   try {
-    await requestTls(socket, timeoutMs);
+    const isOffered = await requestTls(socket, timeoutMs);
+    if (!isOffered && !demandsTls(target)) return { socket, isPrivate: false };
+    if (!isOffered) throw new Error("the server does not offer TLS");
     const secure = connectTls({ socket, ...tlsOptions(target, host.host) });
     return { socket: await opened(secure, "secureConnect", timeoutMs), isPrivate: true };
   } catch (error) {
     socket.destroy();
+    if (error instanceof NoAnswer) throw error;
     // biome-ignore lint/style/useErrorCause: the cause is the third argument's
     throw new DbError("connect", reasonOf(error), { cause: error });
   }
 }
 
-/** Bytes behind the answer would be a man in the middle's, to be read as if encrypted. */
-async function requestTls(socket: Socket, timeoutMs: number): Promise<void> {
+function demandsTls(target: Target): boolean {
+  return target.sslMode !== "prefer" && target.sslMode !== "allow";
+}
+
+/**
+ * Whether the server offers TLS. After a no the same connection serves without.
+ * Bytes behind the answer would be a man in the middle's, to be read as if encrypted.
+ */
+async function requestTls(socket: Socket, timeoutMs: number): Promise<boolean> {
   socket.write(SSL_REQUEST);
   const answer = await bounded<Uint8Array>(socket, "data", timeoutMs);
-  if (answer.length === 1 && answer[0] === YES) return;
-  if (answer.length === 1 && answer[0] === NO) throw new Error("the server does not offer TLS");
-  throw new Error("the answer to the TLS request is not PostgreSQL's");
+  if (answer.length === 1 && answer[0] === YES) return true;
+  if (answer.length === 1 && answer[0] === NO) return false;
+  throw new NoAnswer("the answer to the TLS request is not PostgreSQL's");
 }
 
 function tlsOptions(target: Target, host: string): ConnectionOptions {
@@ -126,10 +135,16 @@ function bounded<T>(socket: Socket, event: string, timeoutMs: number): Promise<T
     const onEvent = (value: T): void => settle(() => resolve(value));
     const onError = (error: Error): void => fail(error);
     const onClose = (): void => fail(new Error("connection closed by the server"));
-    const timer = setTimeout(() => fail(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(
+      () => fail(new NoAnswer(`no answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
     socket.once(event, onEvent).once("error", onError).once("close", onClose);
   });
 }
+
+/** Silence or noise: no PostgreSQL server said "no", so nothing weaker is tried. */
+class NoAnswer extends Error {}
 
 /** An AggregateError (several addresses of one name) has its reasons inside. */
 function reasonOf(error: unknown): string {

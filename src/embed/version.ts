@@ -1,5 +1,6 @@
 /** What this build is. `test/arch/version.test.ts` keeps it equal to package.json. */
 
+/** Semantic version, without a `v`. */
 export const VERSION = "0.1.0";
 
 declare const HEADGATE_COMMIT: string | undefined;

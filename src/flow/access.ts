@@ -7,6 +7,7 @@ import type { Target } from "../core/target.ts";
 import { type Connection, openConnection } from "../db/connection.ts";
 import type { Clock, Log, Random } from "../ports.ts";
 
+/** The world as flows see it: time, log, chance, and the wish to stop. */
 export interface World {
   readonly clock: Clock;
   readonly log: Log<EventName>;
@@ -15,6 +16,7 @@ export interface World {
   readonly stop: AbortSignal;
 }
 
+/** Addresses and the ledger, as the settings name them. */
 export interface Access {
   /** What the probe and the application use; maybe a pooler. */
   readonly main: Target;

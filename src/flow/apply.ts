@@ -4,6 +4,7 @@ import {
   INSUFFICIENT_PRIVILEGE,
   isConnectionTrouble,
   isContention,
+  READ_ONLY_TRANSACTION,
   sqlStateOf,
 } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
@@ -19,6 +20,7 @@ import type { World } from "./access.ts";
 const LOCK_TIMEOUT_MS = 3000;
 const REPORT_EVERY_MS = 10_000;
 
+/** A migration that is done, and how long its body took. */
 export interface Applied {
   readonly version: number;
   readonly name: string;
@@ -109,10 +111,14 @@ async function runJob(
   }
 }
 
-/** An error that another try may cure stays as it is; everything else is the migration's. */
+/**
+ * An error that another try may cure stays as it is, and so does a server that does not let anybody
+ * write; everything else is the migration's.
+ */
 export function failureOf(error: unknown, job: Job): Error {
   if (!(error instanceof Error) || error.name !== "DbError") return error as Error;
   if (isContention(error) || isConnectionTrouble(error)) return error;
+  if (sqlStateOf(error) === READ_ONLY_TRANSACTION) return error;
   return migrationFailed(error as DbError, job);
 }
 

@@ -2,8 +2,9 @@
 import { type DbError, INSUFFICIENT_PRIVILEGE, sqlStateOf } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import { quoteLedger } from "../core/identifier.ts";
-import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
+import type { LedgerName } from "../core/ledger.ts";
 
+/** For a server that cannot be reached or refuses us. */
 export function unreachableError(error: DbError): HeadgateError {
   return new HeadgateError(`Cannot reach the database: ${withState(error)}`, {
     code: "unreachable",
@@ -32,13 +33,14 @@ export function unreadableError(error: unknown, ledger: LedgerName): HeadgateErr
 }
 
 /** For the gate: what our own statements met, as opposed to a migration's. */
-export function gateError(error: unknown, place: LedgerPlace | undefined): Error {
+export function gateError(error: unknown, ledger: LedgerName): Error {
+  const name = quoteLedger(ledger);
+  if (isOfAnotherShape(error)) return shapeError(error, name);
   if (!isDbError(error)) return error instanceof Error ? error : new Error(String(error));
   if (error.kind === "server" && error.message.includes(STATEMENT_POOLING)) {
     return statementPoolingError(error);
   }
   if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) return unreachableError(error);
-  const name = place ? quoteLedger(place) : "ledger";
   return new HeadgateError(`Cannot use the ledger ${name}: ${withState(error)}`, {
     code: "privilege-missing",
     hint: `Grant it: grant select, insert, update, delete on ${name} to the role`,
@@ -76,6 +78,14 @@ function shapeError(error: Error, name: string): HeadgateError {
   );
 }
 
+/** Our statements fit our table, so what else class 42 or the rows' schema objects to is the table. */
+function isOfAnotherShape(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  const sqlState = sqlStateOf(error) ?? "";
+  const isMisfit = sqlState.startsWith("42") && sqlState !== INSUFFICIENT_PRIVILEGE;
+  return isMisfit || error.name === "ValiError";
+}
+
 function isDbError(error: unknown): error is DbError {
   return error instanceof Error && error.name === "DbError";
 }
@@ -90,6 +100,8 @@ const HINTS: Readonly<Record<string, string>> = {
   "28000":
     "Check user, database and the server's pg_hba.conf, and whether it demands TLS (sslmode)",
   "3D000": "Check the database's name, or create it",
+  "25006":
+    "The server is a standby, or role or database is read-only (default_transaction_read_only): name the primary, or a role that may write",
   "53300": "The server has no connection left: raise max_connections or use a pooler",
   "57P03": "The server is starting or stopping: try again",
 };

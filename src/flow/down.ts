@@ -6,11 +6,13 @@ import type { Migration, NonEmpty, Section } from "../core/migration.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
 import type { Run } from "../db/record.ts";
 import { type Access, connect, type World, withConnection } from "./access.ts";
-import { type Applied, failureOf, type Job, revertMigration } from "./apply.ts";
+import { type Applied, BodyCommitted, failureOf, type Job, revertMigration } from "./apply.ts";
 import { unreadableError } from "./db-trouble.ts";
 import { type Task, throughGate } from "./gate-loop.ts";
+import { leaveFailedRow } from "./leave-failed-row.ts";
 import { readableName, readSettledLedger } from "./state.ts";
 
+/** What the command line asks of `down`. */
 export interface DownRequest {
   /** How many, from the newest. */
   readonly count: number;
@@ -18,6 +20,7 @@ export interface DownRequest {
   readonly lockId: bigint | undefined;
 }
 
+/** What `down` did. */
 export interface DownReport {
   /** What this run reverted, newest first. */
   readonly reverted: readonly Applied[];
@@ -43,7 +46,7 @@ export async function down(
   let inFlight: Applied | undefined;
   let at: number | undefined;
   const task: Task<Job> = {
-    decide: (ledger) => {
+    decide: async (ledger) => {
       refuseUnready(bundle, ledger);
       const highest = rowsOf(ledger).at(-1);
       at = highest?.version;
@@ -63,7 +66,10 @@ export async function down(
   };
   if (jobs.length > 0) {
     const wish = { lockWaitMs: request.lockWaitMs, foreignKey: request.lockId, runId: run.id };
-    await throughGate(world, access, wish, task);
+    await throughGate(world, access, wish, task).catch(async (error: unknown) => {
+      if (!(error instanceof BodyCommitted)) throw error;
+      throw await leaveFailedRow(world, access, wish, { run, error, found: "applied" });
+    });
   }
   return { reverted, at };
 }

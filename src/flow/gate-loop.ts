@@ -10,16 +10,17 @@ import {
   sqlStateOf,
 } from "../core/db-error.ts";
 import { stepKey } from "../core/gate-key.ts";
-import type { Ledger, LedgerPlace, LedgerRow } from "../core/ledger.ts";
+import type { Ledger, LedgerName, LedgerPlace, LedgerRow } from "../core/ledger.ts";
 import type { Connection } from "../db/connection.ts";
 import { commit, enterLedger, type Gate, rollback, tryGate } from "../db/gate.ts";
 import { resolvePlace } from "../db/place.ts";
 import { type Access, connect, type World } from "./access.ts";
 import { gateError, unreachableError } from "./db-trouble.ts";
-import { describeHolders, describeRow, describeTrouble } from "./in-the-way.ts";
+import { describeHolders, describeRow, describeTrouble, type InTheWay } from "./in-the-way.ts";
 import { readSettledLedger } from "./state.ts";
 import { createWaiter, type Waiter } from "./wait.ts";
 
+/** What a task wants of one step. */
 export type Decision<Plan> =
   | { readonly kind: "nothing" }
   | { readonly kind: "wait"; readonly row: LedgerRow }
@@ -27,20 +28,25 @@ export type Decision<Plan> =
 
 /** What one command does inside the gate. */
 export interface Task<Plan> {
-  /** Pure; throws to refuse. Called with the ledger as it is inside the gate. */
-  decide(ledger: Ledger): Decision<Plan>;
+  /** Throws to refuse. Called with the ledger as it is inside the gate. */
+  decide(ledger: Ledger): Promise<Decision<Plan>>;
   /** Effect and ledger row, in the gate's transaction, without its COMMIT. */
   act(connection: Connection, place: LedgerPlace, plan: Plan): Promise<void>;
   /** The server's verdict at COMMIT, in the command's words. */
   commitFailed(plan: Plan, error: DbError): Error;
   committed(plan: Plan): void;
-  /** Without the gate: is it done, and which is the ledger's highest version (-1: none)? */
-  peek(
-    connection: Connection,
-    place: LedgerPlace,
-  ): Promise<{ readonly isDone: boolean; readonly mark: number }>;
-  /** The last look, once nothing is left to do. */
-  finish(): Promise<void>;
+  /** Without the gate: is it done, and how far is the ledger? */
+  peek(connection: Connection): Promise<Sight>;
+  /** The last look of a run that acted, once nothing is left to do. */
+  finish(connection: Connection, place: LedgerPlace): Promise<void>;
+}
+
+/** How long to wait, and under which names. */
+/** What a look without the gate shows. */
+export interface Sight {
+  readonly isDone: boolean;
+  /** The ledger's highest version; -1: none. */
+  readonly mark: number;
 }
 
 export interface GateWish {
@@ -48,6 +54,15 @@ export interface GateWish {
   readonly foreignKey: bigint | undefined;
   /** The run's token, in a comment before every statement. */
   readonly runId: string;
+  /** A `gateConnection` that is open already; the loop closes it. */
+  readonly opened?: Connection | undefined;
+  /** Others are at work right now: wait for them before trying the lock. */
+  readonly waitsFirst?: boolean | undefined;
+}
+
+/** Past the pooler where a direct address is known; in the run's name. */
+export function gateConnection(world: World, access: Access, runId: string): Connection {
+  return connect(world, access, access.direct ?? access.main, runId);
 }
 
 /** Consecutive failures to get or keep a connection, about ten seconds in all. */
@@ -63,21 +78,32 @@ export interface Passage {
   readonly hasActed: boolean;
 }
 
-/** @throws what the task refuses with, and `gate-timeout`, `unreachable`, `privilege-missing` */
+/**
+ * Runs a task to its end, step by step.
+ *
+ * @throws what the task refuses with, and `gate-timeout`, `unreachable`, `privilege-missing`
+ */
 export async function throughGate<Plan>(
   world: World,
   access: Access,
   wish: GateWish,
   task: Task<Plan>,
 ): Promise<Passage> {
+  let { opened } = wish;
   const loop: Loop<Plan> = {
     world,
     task,
+    ledger: access.ledger,
     waiter: createWaiter(world, wish.lockWaitMs),
-    open: () => openSession(world, access, wish),
+    open: () => {
+      const connection = opened ?? gateConnection(world, access, wish.runId);
+      opened = undefined;
+      return openSession(connection, access, wish);
+    },
     session: undefined,
     failures: 0,
     hasActed: false,
+    waitsFirst: wish.waitsFirst === true,
     mark: -1,
   };
   try {
@@ -90,45 +116,47 @@ export async function throughGate<Plan>(
 
 interface Session {
   readonly connection: Connection;
-  readonly gate: Gate;
+  /** Where the gate is; asked once, when it is first needed. */
+  readonly gate: () => Promise<Gate>;
 }
 
 interface Loop<Plan> {
   readonly world: World;
   readonly task: Task<Plan>;
+  readonly ledger: LedgerName;
   readonly waiter: Waiter;
-  readonly open: () => Promise<Session>;
+  readonly open: () => Session;
   session: Session | undefined;
   failures: number;
   /** Whether this run has had something to do inside the gate. */
   hasActed: boolean;
+  waitsFirst: boolean;
   mark: number;
 }
 
-async function openSession(world: World, access: Access, wish: GateWish): Promise<Session> {
-  const target = access.direct ?? access.main;
-  const connection = connect(world, access, target, wish.runId);
-  try {
-    const place = await resolvePlace(connection, access.ledger, target.searchPath);
-    const gate = {
-      key: stepKey(place),
-      place,
-      foreignKey: wish.foreignKey,
-      searchPath: target.searchPath,
-    };
-    return { connection, gate };
-  } catch (error) {
-    await connection.close();
-    throw error;
-  }
+function openSession(connection: Connection, access: Access, wish: GateWish): Session {
+  const { searchPath } = access.direct ?? access.main;
+  let gate: Gate | undefined;
+  return {
+    connection,
+    gate: async () => {
+      if (gate) return gate;
+      const place = await resolvePlace(connection, access.ledger, searchPath);
+      gate = { key: stepKey(place), place, foreignKey: wish.foreignKey, searchPath };
+      return gate;
+    },
+  };
 }
 
 /** One try. True: the task is done. */
 async function turn<Plan>(loop: Loop<Plan>): Promise<boolean> {
   try {
-    loop.session ??= await loop.open();
-    const isDone = await tryStep(loop, loop.session);
-    if (isDone) await loop.task.finish();
+    loop.session ??= loop.open();
+    const { session } = loop;
+    const isDone = await tryStep(loop, session);
+    if (isDone && loop.hasActed) {
+      await loop.task.finish(session.connection, (await session.gate()).place);
+    }
     return isDone;
   } catch (error) {
     if (loop.world.stop.aborted) throw loop.world.stop.reason;
@@ -138,27 +166,36 @@ async function turn<Plan>(loop: Loop<Plan>): Promise<boolean> {
 }
 
 async function tryStep<Plan>(loop: Loop<Plan>, session: Session): Promise<boolean> {
-  const outcome = await step(session, loop);
+  const outcome: StepOutcome = loop.waitsFirst ? { kind: "busy" } : await step(session, loop);
+  loop.waitsFirst = false;
   loop.failures = 0;
   if (outcome.kind === "stopped") return true;
   if (outcome.kind === "done") {
     loop.waiter.progressed();
     return false;
   }
-  const { connection, gate } = session;
-  await loop.waiter.pause(
-    outcome.kind === "busy"
-      ? () => describeHolders(connection, gate)
-      : async () => describeRow(outcome.row),
-  );
-  return peek(loop, session);
+  return waitForOthers(loop, session, outcome);
 }
 
-async function peek<Plan>(loop: Loop<Plan>, session: Session): Promise<boolean> {
-  const { isDone, mark } = await loop.task.peek(session.connection, session.gate.place);
-  if (mark !== loop.mark) loop.waiter.progressed();
-  loop.mark = mark;
-  return isDone;
+/** While others get on there is no use in trying the lock: only when they stand still. */
+async function waitForOthers<Plan>(
+  loop: Loop<Plan>,
+  session: Session,
+  outcome: Extract<StepOutcome, { readonly kind: "busy" | "wait" }>,
+): Promise<boolean> {
+  const { connection } = session;
+  const describe = async (): Promise<InTheWay> =>
+    outcome.kind === "busy"
+      ? describeHolders(connection, await session.gate())
+      : describeRow(outcome.row);
+  for (;;) {
+    await loop.waiter.pause(describe);
+    const { isDone, mark } = await loop.task.peek(connection);
+    if (isDone) return true;
+    if (mark === loop.mark) return false;
+    loop.mark = mark;
+    loop.waiter.progressed();
+  }
 }
 
 type StepOutcome =
@@ -168,22 +205,26 @@ type StepOutcome =
   | { readonly kind: "done" };
 
 async function step<Plan>(session: Session, loop: Loop<Plan>): Promise<StepOutcome> {
-  const { connection, gate } = session;
+  const { connection } = session;
+  const gate = await session.gate();
   if (!(await tryGate(connection, gate))) return { kind: "busy" };
   try {
-    return await insideGate(session, loop);
+    return await insideGate(connection, gate, loop);
   } catch (error) {
     if (!endsConnection(error)) await rollback(connection);
     throw error;
   }
 }
 
-async function insideGate<Plan>(session: Session, loop: Loop<Plan>): Promise<StepOutcome> {
-  const { connection, gate } = session;
+async function insideGate<Plan>(
+  connection: Connection,
+  gate: Gate,
+  loop: Loop<Plan>,
+): Promise<StepOutcome> {
   const { task, world } = loop;
   const isNew = await enterLedger(connection, gate);
   const ledger = `${gate.place.schema}.${gate.place.table}`;
-  const decision = task.decide(await readSettledLedger(connection, gate.place));
+  const decision = await task.decide(await readSettledLedger(connection, gate.place));
   if (decision.kind !== "act") {
     await rollback(connection);
     return decision.kind === "wait" ? decision : { kind: "stopped" };
@@ -207,7 +248,7 @@ async function recover<Plan>(loop: Loop<Plan>, error: unknown): Promise<void> {
     world.log("step.retried", { sqlstate: sqlStateOf(error), reason: (error as Error).message });
     return loop.waiter.pause(async () => describeTrouble(error as DbError));
   }
-  if (!isConnectionTrouble(error)) throw gateError(error, loop.session?.gate.place);
+  if (!isConnectionTrouble(error)) throw gateError(error, loop.ledger);
   await dropSession(loop, error as Error);
   loop.failures += 1;
   const isServerThere = (error as DbError).kind === "server";

@@ -7,6 +7,7 @@ import type { Gate } from "../db/gate.ts";
 import { type Holder, readHolders } from "../db/holder.ts";
 import type { Fields } from "../ports.ts";
 
+/** The same fact as a sentence and as fields of an event. */
 export interface InTheWay {
   readonly text: string;
   readonly fields: Fields;
@@ -56,6 +57,7 @@ function holderFields(holder: Holder): Fields {
   };
 }
 
+/** For a migration that another runner is building. */
 export function describeRow(row: LedgerRow): InTheWay {
   return {
     text: `migration ${row.version} ${row.name} is being built by ${row.appliedBy ?? "another runner"}, run ${row.runId ?? "unknown"}`,
@@ -63,6 +65,7 @@ export function describeRow(row: LedgerRow): InTheWay {
   };
 }
 
+/** For a server that cannot serve us yet, or a lock that is taken. */
 export function describeTrouble(error: DbError): InTheWay {
   const state = error.server?.sqlState;
   return {

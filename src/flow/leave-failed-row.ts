@@ -7,20 +7,28 @@ import type { Access, World } from "./access.ts";
 import type { BodyCommitted } from "./apply.ts";
 import { type GateWish, throughGate } from "./gate-loop.ts";
 
-/** Writes the row through the gate. @returns The error for the person who must look. */
+/**
+ * Writes the row through the gate, unless somebody settled it first: a row that is not as the run
+ * found it stays. @returns The error for the person who must look.
+ */
 export async function leaveFailedRow(
   world: World,
   access: Access,
   wish: GateWish,
-  work: { readonly run: Run; readonly error: BodyCommitted },
+  work: {
+    readonly run: Run;
+    readonly error: BodyCommitted;
+    readonly found: "absent" | "applied";
+  },
 ): Promise<HeadgateError> {
   const { migration } = work.error;
   const reason = "its text ended the transaction that headgate opened";
   await throughGate<Migration>(world, access, wish, {
-    decide: (ledger) =>
-      rowsOf(ledger).some((row) => row.version === migration.version)
-        ? { kind: "nothing" }
-        : { kind: "act", plan: migration },
+    decide: async (ledger) => {
+      const row = rowsOf(ledger).find(({ version }) => version === migration.version);
+      const isAsFound = (row?.state ?? "absent") === work.found;
+      return isAsFound ? { kind: "act", plan: migration } : { kind: "nothing" };
+    },
     act: (connection, place) =>
       recordFailed(connection, place, { migration, run: work.run, error: reason }),
     commitFailed: (_plan, error) => error,

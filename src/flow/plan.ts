@@ -6,6 +6,7 @@ import { type Access, connect, type World, withConnection } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
 import { readableName, readHeadState } from "./state.ts";
 
+/** What `up` would do now. */
 export interface PlanReport {
   /** Ascending by version; empty when nothing is to do. */
   readonly pending: readonly Migration[];
@@ -13,7 +14,11 @@ export interface PlanReport {
   readonly waits: boolean;
 }
 
-/** @throws {HeadgateError} whatever `up` would refuse with. */
+/**
+ * Reads the whole ledger and decides as `up` would.
+ *
+ * @throws {HeadgateError} whatever `up` would refuse with.
+ */
 export async function plan(
   world: World,
   access: Access,

@@ -7,6 +7,7 @@ import { type Access, connect, type World } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
 import { readableName, readTipState } from "./state.ts";
 
+/** The answer and its reason. */
 export interface ProbeReport {
   readonly isReady: boolean;
   readonly state: TipState["kind"] | "unreadable";

@@ -14,6 +14,7 @@ export interface StatusEntry {
   readonly row: LedgerRow | undefined;
 }
 
+/** The whole picture, and what a probe makes of it. */
 export interface StatusReport {
   readonly state: HeadState;
   readonly isReady: boolean;
@@ -21,7 +22,11 @@ export interface StatusReport {
   readonly entries: readonly StatusEntry[];
 }
 
-/** @throws {HeadgateError} `unreachable` or `privilege-missing` when the ledger cannot be read. */
+/**
+ * Reads the whole ledger.
+ *
+ * @throws {HeadgateError} `unreachable` or `privilege-missing` when the ledger cannot be read.
+ */
 export async function status(
   world: World,
   access: Access,

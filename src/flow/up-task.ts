@@ -1,18 +1,19 @@
 /** What `up` does inside the gate. */
 import { decideUp, type UpWish } from "../core/decide.ts";
 import { HeadgateError } from "../core/error.ts";
-import { headOf, headState, isReady } from "../core/head.ts";
+import { headState, isReady } from "../core/head.ts";
 import { type Ledger, rowsOf, type Tip } from "../core/ledger.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
 import { describeTarget } from "../core/target.ts";
 import { readLedger } from "../db/ledger.ts";
 import type { Run } from "../db/record.ts";
-import { type Access, connect, type World, withConnection } from "./access.ts";
+import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
 import { type Applied, applyMigration, failureOf } from "./apply.ts";
 import type { Decision, Task } from "./gate-loop.ts";
 import { readableName, readTipState } from "./state.ts";
 
+/** What the command line asks of `up`. */
 export interface UpRequest extends UpWish {
   /** The migrations are another runner's: head must be there, and nothing is applied. */
   readonly isVerifyOnly: boolean;
@@ -22,21 +23,23 @@ export interface UpRequest extends UpWish {
   readonly lockId: bigint | undefined;
 }
 
+/** A task that can say afterwards what it did. */
 export interface UpTask extends Task<NonEmpty<Migration>> {
   /** What the ledger says this run applied; known when the task is done. */
   applied(): readonly Applied[];
 }
 
+/** Applies what is pending, one migration per transaction or all in one. */
 export function upTask(
   world: World,
   access: Access,
-  bundle: NonEmpty<Migration>,
+  source: BundleSource,
   work: { readonly request: UpRequest; readonly run: Run },
 ): UpTask {
   const { request, run } = work;
   let applied: readonly Applied[] = [];
   return {
-    decide: (ledger) => planUp(bundle, ledger, request),
+    decide: async (ledger) => planUp(await source.load(), ledger, request),
     act: async (connection, place, plan) => {
       for (const migration of plan) {
         await applyMigration(world, connection, place, { migration, run });
@@ -49,14 +52,16 @@ export function upTask(
     committed: (plan) => {
       for (const { version, name } of plan) world.log("migration.applied", { version, name });
     },
-    peek: async (connection, place) => {
-      const { state, tip } = await readTipState(connection, place, headOf(bundle));
+    peek: async (connection) => {
+      const name = await readableName(connection, access.direct ?? access.main, access.ledger);
+      const { state, tip } = await readTipState(connection, name, source.head);
       return { isDone: isReady(state, request.policy), mark: highestOf(tip) };
     },
-    finish: async () => {
-      const ledger = await readThroughMain(world, access);
-      if (access.direct) refuseSplitBrain(bundle, ledger, { access, request });
-      applied = appliedBy(run, ledger);
+    finish: async (connection, place) => {
+      applied = appliedBy(run, await readLedger(connection, place));
+      if (!access.direct) return;
+      const seen = await readThroughMain(world, access);
+      refuseSplitBrain(await source.load(), seen, { access, request });
     },
     applied: () => applied,
   };

@@ -2,11 +2,9 @@
  * `up`: look without the gate; if something is pending, look again inside it and apply. Both looks
  * use the same pure functions, and whoever finds head reached leaves without having locked anything.
  */
-import { decideUp, notReadyError, type UpDecision } from "../core/decide.ts";
+import { decideUp, notReadyError } from "../core/decide.ts";
 import { HeadgateError } from "../core/error.ts";
 import { isReady, type Policy } from "../core/head.ts";
-import type { Migration, NonEmpty } from "../core/migration.ts";
-import { refuseUnrunnable } from "../core/runnable.ts";
 import type { Connection } from "../db/connection.ts";
 import type { Run } from "../db/record.ts";
 import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
@@ -17,6 +15,7 @@ import { leaveFailedRow } from "./leave-failed-row.ts";
 import { readableName, readHeadState, readTipState } from "./state.ts";
 import { type UpRequest, upTask } from "./up-task.ts";
 
+/** What `up` did. */
 export interface UpReport {
   /** `fast`: nothing was left to do, at the first look or after a wait. */
   readonly path: "fast" | "slow" | "skipped";
@@ -37,7 +36,7 @@ export async function up(
   world: World,
   access: Access,
   source: BundleSource,
-  work: { readonly request: UpRequest; readonly run: Run },
+  work: Work,
 ): Promise<UpReport> {
   const { request } = work;
   const report = { applied: [], head: request.to ?? source.head.version, waitedMs: 0 };
@@ -45,30 +44,36 @@ export async function up(
     await verify(world, access, source, request.policy);
     return { ...report, path: "skipped" };
   }
-  if (await isDoneWithoutGate(world, access, source, request)) return { ...report, path: "fast" };
-  return { ...report, ...(await slowPath(world, access, await source.load(), work)) };
+  const first = await firstLook(world, access, source, work);
+  if (first.isDone) return { ...report, path: "fast" };
+  return { ...report, ...(await slowPath(world, access, source, { ...work, ...first })) };
+}
+
+export interface Work {
+  readonly request: UpRequest;
+  readonly run: Run;
 }
 
 async function slowPath(
   world: World,
   access: Access,
-  bundle: NonEmpty<Migration>,
-  work: { readonly request: UpRequest; readonly run: Run },
+  source: BundleSource,
+  work: Work & Pick<GateWish, "opened" | "waitsFirst">,
 ): Promise<Omit<UpReport, "head">> {
-  const { request, run } = work;
+  const { request, run, opened, waitsFirst } = work;
   const wish: GateWish = {
     lockWaitMs: request.lockWaitMs,
     foreignKey: request.lockId,
     runId: run.id,
   };
-  const task = upTask(world, access, bundle, work);
+  const task = upTask(world, access, source, work);
   try {
-    const { waitedMs, hasActed } = await throughGate(world, access, wish, task);
-    return { path: hasActed ? "slow" : "fast", applied: task.applied(), waitedMs };
+    const passage = await throughGate(world, access, { ...wish, opened, waitsFirst }, task);
+    const path = passage.hasActed ? "slow" : "fast";
+    return { path, applied: task.applied(), waitedMs: passage.waitedMs };
   } catch (error) {
-    if (error instanceof BodyCommitted)
-      throw await leaveFailedRow(world, access, wish, { run, error });
-    throw error;
+    if (!(error instanceof BodyCommitted)) throw error;
+    throw await leaveFailedRow(world, access, wish, { run, error, found: "absent" });
   }
 }
 
@@ -90,38 +95,57 @@ async function verify(
   world.log("migrations.verified");
 }
 
-/** The first look. A ledger that cannot be read is for the slow path to settle. */
-async function isDoneWithoutGate(
+interface FirstLook {
+  readonly isDone: boolean;
+  /** The connection, when it can serve the gate too. */
+  readonly opened: Connection | undefined;
+  readonly waitsFirst: boolean;
+}
+
+/** Without the gate. A ledger that cannot be read is for the slow path to settle. */
+async function firstLook(
   world: World,
   access: Access,
   source: BundleSource,
-  request: UpRequest,
-): Promise<boolean> {
-  const connection = connect(world, access, access.main);
-  const decision = await withConnection(connection, () =>
-    look(connection, access, source, request),
-  ).catch((error: unknown) => {
+  { request, run }: Work,
+): Promise<FirstLook> {
+  const connection = connect(world, access, access.main, run.id);
+  let opened: Connection | undefined;
+  try {
+    const sight = await lookWithoutGate(connection, access, source, request);
+    if (sight.isDone) world.log("schema.at-head");
+    if (!sight.isDone && !access.direct) opened = connection;
+    return { ...sight, opened };
+  } catch (error) {
     if (world.stop.aborted) throw world.stop.reason;
     if (error instanceof HeadgateError) throw error;
     world.log("peek.failed", { reason: (error as Error).message });
-    return undefined;
-  });
-  if (decision?.kind === "refuse") throw decision.error;
-  if (decision?.kind === "apply") refuseUnrunnable(decision.pending, "up");
-  if (decision?.kind === "nothing") world.log("schema.at-head");
-  return decision?.kind === "nothing";
+    return { isDone: false, opened, waitsFirst: false };
+  } finally {
+    if (!opened) await connection.close();
+  }
 }
 
-/** The end of the ledger first; the whole of it only when the end does not say "nothing to do". */
-async function look(
+/**
+ * The end of the ledger first. Pending migrations are for the gate to look at; any other state is
+ * judged from the whole ledger, and refused at once where it must be.
+ */
+async function lookWithoutGate(
   connection: Connection,
   access: Access,
   source: BundleSource,
   request: UpRequest,
-): Promise<UpDecision> {
+): Promise<Omit<FirstLook, "opened">> {
   const name = await readableName(connection, access.main, access.ledger);
-  const { state } = await readTipState(connection, name, source.head);
-  if (isReady(state, request.policy)) return { kind: "nothing" };
+  const { state, tip } = await readTipState(connection, name, source.head);
+  if (isReady(state, request.policy)) return { isDone: true, waitsFirst: false };
+  const isPlain = state.kind === "fresh" || state.kind === "behind";
+  if (isPlain && request.to === undefined) {
+    const waitsFirst = tip.kind === "present" && tip.below?.isRecent === true;
+    return { isDone: false, waitsFirst };
+  }
   const { state: whole } = await readHeadState(connection, name, await source.load());
-  return decideUp(whole, request);
+  const decision = decideUp(whole, request);
+  if (decision.kind === "refuse") throw decision.error;
+  return { isDone: decision.kind === "nothing", waitsFirst: false };
 }

@@ -6,11 +6,18 @@ import type { World } from "./access.ts";
 const FIRST_PAUSE_MS = 100;
 const GROWTH = 1.4;
 const LONGEST_PAUSE_MS = 1000;
+/**
+ * A look that took long says that the machine or the pool is busy, maybe with other waiters: then
+ * sleep this many times as long, so that those who work get on.
+ */
+const BUSY_FACTOR = 10;
+const BUSY_PAUSE_MS = 500;
 const REPORT_EVERY_MS = 10_000;
 
 /** Names who is in the way; asked only when it is reported. */
 export type Describe = () => Promise<{ readonly text: string; readonly fields: Fields }>;
 
+/** One wait for others, over as many pauses as it takes. */
 export interface Waiter {
   /** Sleeps once, growing and jittered. @throws {HeadgateError} `gate-timeout` after the bound. */
   pause(describe: Describe): Promise<void>;
@@ -20,13 +27,18 @@ export interface Waiter {
   waitedMs(): number;
 }
 
-/** @param boundMs Of waiting without progress. */
+/**
+ * A waiter for one command; its bound starts with its first pause.
+ *
+ * @param boundMs Of waiting without progress.
+ */
 export function createWaiter(world: World, boundMs: number): Waiter {
   const { clock } = world;
   let firstMs: number | undefined;
   let sinceMs: number | undefined;
   let reportedMs = Number.NEGATIVE_INFINITY;
   let pauseMs = FIRST_PAUSE_MS;
+  let resumedMs = clock.nowMs();
 
   const report = async (describe: Describe, nowMs: number): Promise<void> => {
     const isFirst = reportedMs === Number.NEGATIVE_INFINITY;
@@ -43,8 +55,10 @@ export function createWaiter(world: World, boundMs: number): Waiter {
       const leftMs = boundMs - (nowMs - sinceMs);
       if (leftMs <= 0) throw timeoutError(boundMs, (await describe()).text);
       await report(describe, nowMs);
-      await clock.sleep(Math.min(leftMs, pauseMs * (0.5 + world.random())));
+      const calmMs = Math.min(BUSY_PAUSE_MS, (nowMs - resumedMs) * BUSY_FACTOR);
+      await clock.sleep(Math.min(leftMs, Math.max(pauseMs, calmMs) * (0.5 + world.random())));
       pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * GROWTH);
+      resumedMs = clock.nowMs();
     },
     progressed: () => {
       sinceMs = undefined;

@@ -1,6 +1,7 @@
 /** Events as lines on stderr: NDJSON for machines, short lines for a terminal. */
 import type { Fields, Log } from "../ports.ts";
 
+/** How events become lines. */
 export interface LogSettings {
   readonly format: "json" | "text";
   /** Events below it are not written. */

@@ -17,7 +17,6 @@ export interface Program {
 export interface ServerProcess {
   /** Resolves when the program has ended, for whatever reason. Never rejects. */
   readonly exited: Promise<void>;
-  isRunning(): boolean;
   /** To the program alone, as a shutdown request is. */
   signal(name: NodeJS.Signals): void;
   /** To the program and its children: a backend left running would answer for a paused server. */
@@ -96,7 +95,6 @@ function handleOf(child: ChildProcess): ServerProcess {
   };
   return {
     exited,
-    isRunning: () => running,
     signal(name) {
       if (pid !== undefined && running) sendSignal(pid, name);
     },
