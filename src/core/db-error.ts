@@ -55,6 +55,7 @@ export const INSUFFICIENT_PRIVILEGE = "42501";
 export const UNIQUE_VIOLATION = "23505";
 /** SQLSTATE: lock_timeout passed. */
 export const LOCK_NOT_AVAILABLE = "55P03";
+/** SQLSTATE: this session may only read. */
 export const READ_ONLY_TRANSACTION = "25006";
 const DUPLICATE_SCHEMA = "42P06";
 const DUPLICATE_TABLE = "42P07";

@@ -12,11 +12,13 @@
  *     socket: a late answer must never be taken for the next question's.
  * (5) A pooler refuses start-up parameters. So application_name is the only one that is sent.
  */
+import type { Socket } from "node:net";
 import postgres from "postgres";
 import { DbError } from "../core/db-error.ts";
 import type { Target } from "../core/target.ts";
 import { refuseCleartext } from "./cleartext.ts";
 import { toDbError } from "./driver-error.ts";
+import { watchFatal } from "./fatal-error.ts";
 import { openSocket } from "./socket.ts";
 
 /** Column names to values, as the driver reads them. */
@@ -61,7 +63,13 @@ const GOODBYE_S = 1;
 
 /** Nothing is sent before the first call, which also connects. */
 export function openConnection(options: ConnectionOptions): Connection {
-  const life: Life = { error: undefined, destroySocket: () => undefined, loginTimer: undefined };
+  const life: Life = {
+    error: undefined,
+    destroySocket: () => undefined,
+    loginTimer: undefined,
+    isLoggedIn: false,
+    isCleartextRefused: false,
+  };
   const sql = openDriver(options, life);
   const prefix = options.tag === undefined ? "" : `${tagComment(options.tag)} `;
 
@@ -97,26 +105,18 @@ interface Life {
   error: Error | undefined;
   destroySocket: () => void;
   loginTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Before that the driver itself reports what the server says. */
+  isLoggedIn: boolean;
+  isCleartextRefused: boolean;
 }
 
 function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
   const { target } = options;
   let used = false;
-  let isCleartextRefused = false;
   const socket = async (): Promise<unknown> => {
     if (used) throw new DbError("lost", "connection lost");
     used = true;
-    const opened = await openSocket(target, options.connectTimeoutMs);
-    life.destroySocket = () => void opened.socket.destroy();
-    if (life.error) opened.socket.destroy();
-    boundLogin(life, options.connectTimeoutMs);
-    if (!opened.isPrivate && !target.allowCleartext) {
-      refuseCleartext(opened.socket, (error) => {
-        isCleartextRefused = true;
-        end(life, error);
-      });
-    }
-    return opened.socket;
+    return openWatched(options, life);
   };
   return postgres({
     host: target.hosts[0].host,
@@ -125,7 +125,7 @@ function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
     database: target.database,
     // A promise that never settles: the answer must not leave, and a rejection would be nobody's.
     password: () =>
-      isCleartextRefused ? new Promise<string>(() => undefined) : (target.password ?? ""),
+      life.isCleartextRefused ? new Promise<string>(() => undefined) : (target.password ?? ""),
     ssl: false,
     max: 1,
     prepare: false,
@@ -135,7 +135,10 @@ function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
     connect_timeout: 0,
     connection: { application_name: options.applicationName },
     onnotice: (notice) => options.onNotice?.(String(notice["message"] ?? "")),
-    onparameter: () => clearTimeout(life.loginTimer),
+    onparameter: () => {
+      life.isLoggedIn = true;
+      clearTimeout(life.loginTimer);
+    },
     onclose: () => {
       clearTimeout(life.loginTimer);
       life.error ??= new DbError("lost", "connection lost");
@@ -143,6 +146,27 @@ function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
     // In the driver, but not in its types.
     ...({ socket } as object),
   });
+}
+
+/** The socket, with everything on it that the driver does not see or does not say. */
+async function openWatched(
+  { target, connectTimeoutMs }: ConnectionOptions,
+  life: Life,
+): Promise<Socket> {
+  const { socket, isPrivate } = await openSocket(target, connectTimeoutMs);
+  life.destroySocket = () => void socket.destroy();
+  if (life.error) socket.destroy();
+  boundLogin(life, connectTimeoutMs);
+  watchFatal(socket, (error) => {
+    if (life.isLoggedIn) life.error ??= error;
+  });
+  if (!isPrivate && !target.allowCleartext) {
+    refuseCleartext(socket, (error) => {
+      life.isCleartextRefused = true;
+      end(life, error);
+    });
+  }
+  return socket;
 }
 
 /** Who takes the connection and then says nothing is no server; the first parameter ends the login. */

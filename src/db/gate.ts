@@ -1,7 +1,7 @@
 /**
  * The gate is the migration's own transaction: BEGIN, try K_STEP, lock the ledger, read it again,
- * body, row, COMMIT, on one connection. Facts that force that shape;
- * `test/integration/gate.test.ts` and the races in `test/e2e` fail without each of them:
+ * body, row, COMMIT, on one connection. Facts that force that shape, shown by `race.test.ts`,
+ * `race-controls.test.ts`, `held-gate.test.ts` and `crash.test.ts` of `test/e2e`:
  *
  * (1) A transaction pooler gives a session's backend to the next client: a session lock is
  *     orphaned, or held twice. A transaction's lock ends with the transaction, whoever ends it.
@@ -19,7 +19,7 @@ import { HeadgateError } from "../core/error.ts";
 import { type GateKey, keyArguments } from "../core/gate-key.ts";
 import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Result } from "./connection.ts";
 import { createLedger } from "./ledger.ts";
 import { readTenancy } from "./place.ts";
 
@@ -38,40 +38,45 @@ const LEDGER_LOCK_MS = 2000;
 /** The only bound on a frozen holder: the server ends its transaction. Never 0. */
 const IDLE_LIMIT_MS = 30_000;
 
-/** Settings that exist only on some servers; a plain SET of an unknown one is an error. */
-const WHERE_KNOWN: readonly (readonly [name: string, value: string])[] = [
-  ["client_connection_check_interval", "2s"],
-  ["tcp_keepalives_idle", "10"],
-  ["tcp_keepalives_interval", "5"],
-  ["tcp_keepalives_count", "3"],
-  ["tcp_user_timeout", "25000"],
-  ["transaction_timeout", "0"],
-];
+/**
+ * Settings that exist only on some servers; a plain SET of an unknown one is an error. For those
+ * who got the lock only: the view behind it costs the server more than the lock.
+ */
+const WHERE_KNOWN_MESSAGE = `select set_config(known.name, known.value, true)
+from (values ('client_connection_check_interval', '2s'), ('tcp_keepalives_idle', '10'),
+  ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '25000'),
+  ('transaction_timeout', '0')) as known (name, value)
+join pg_settings s on s.name = known.name`;
 
 /**
- * Begins the transaction and tries the lock, in one message. False: somebody else has it, and
- * nothing is open.
+ * Begins the transaction and tries the lock. False: somebody else has it, and nothing is open.
+ *
+ * It asks first in a statement of its own, which lets go at once: whoever finds the gate taken has
+ * opened no transaction, and so keeps no place in a small pool while it waits to be scheduled.
  */
 export async function tryGate(connection: Connection, gate: Gate): Promise<boolean> {
-  const { rows } = await connection.run(preMessage(gate));
-  if (rows[0]?.["acquired"] === true) return true;
+  const acquired = `select ${tryKeys(gate)} as acquired`;
+  if (!isAcquired(await connection.run(acquired))) return false;
+  if (isAcquired(await connection.run(`${PRE};\n${acquired}`))) return true;
   await connection.run("rollback");
   return false;
 }
 
-/** The idle limit comes before the lock: a holder that freezes right after it is bounded too. */
-function preMessage(gate: Gate): string {
-  const foreign = gate.foreignKey === undefined ? "" : ` and ${tryForeign(gate.foreignKey)}`;
-  return `begin isolation level read committed;
-set local statement_timeout = 0;
-set local lock_timeout = ${integerLiteral(LEDGER_LOCK_MS)};
-set local idle_in_transaction_session_timeout = ${integerLiteral(IDLE_LIMIT_MS)};
-select pg_try_advisory_xact_lock(${keyArguments(gate.key)})${foreign} as acquired`;
+function isAcquired({ rows }: Result): boolean {
+  return rows[0]?.["acquired"] === true;
 }
 
-function tryForeign(key: bigint): string {
-  return `pg_try_advisory_xact_lock(${key}::bigint)`;
+function tryKeys({ key, foreignKey }: Gate): string {
+  const own = `pg_try_advisory_xact_lock(${keyArguments(key)})`;
+  if (foreignKey === undefined) return own;
+  return `${own} and pg_try_advisory_xact_lock((${integerLiteral(foreignKey)})::bigint)`;
 }
+
+/** The idle limit comes before the lock: a holder that freezes right after it is bounded too. */
+const PRE = `begin isolation level read committed;
+set local statement_timeout = 0;
+set local lock_timeout = ${integerLiteral(LEDGER_LOCK_MS)};
+set local idle_in_transaction_session_timeout = ${integerLiteral(IDLE_LIMIT_MS)}`;
 
 /**
  * Inside the gate: sees to it that the ledger exists and locks it. True when it was created.
@@ -79,7 +84,7 @@ function tryForeign(key: bigint): string {
  * @throws {HeadgateError} `privilege-missing` before any DDL, with the statement that cures it.
  */
 export async function enterLedger(connection: Connection, gate: Gate): Promise<boolean> {
-  await connection.run(whereKnownMessage());
+  await connection.run(WHERE_KNOWN_MESSAGE);
   if (gate.searchPath !== undefined) {
     await connection.bind("select set_config('search_path', $1::text, true)", [gate.searchPath]);
   }
@@ -90,13 +95,6 @@ export async function enterLedger(connection: Connection, gate: Gate): Promise<b
   }
   await connection.run(`lock table ${quoteLedger(gate.place)} in share row exclusive mode`);
   return !tenancy.exists;
-}
-
-/** For those who got the lock only: the view behind it costs the server more than the lock. */
-function whereKnownMessage(): string {
-  const known = WHERE_KNOWN.map(([name, value]) => `('${name}', '${value}')`).join(", ");
-  return `select set_config(known.name, known.value, true)
-from (values ${known}) as known (name, value) join pg_settings s on s.name = known.name`;
 }
 
 function mayNotCreate(place: LedgerPlace, role: string, owner: string): HeadgateError {

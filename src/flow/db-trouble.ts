@@ -37,9 +37,7 @@ export function gateError(error: unknown, ledger: LedgerName): Error {
   const name = quoteLedger(ledger);
   if (isOfAnotherShape(error)) return shapeError(error, name);
   if (!isDbError(error)) return error instanceof Error ? error : new Error(String(error));
-  if (error.kind === "server" && error.message.includes(STATEMENT_POOLING)) {
-    return statementPoolingError(error);
-  }
+  if (isStatementPooling(error)) return statementPoolingError(error);
   if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) return unreachableError(error);
   return new HeadgateError(`Cannot use the ledger ${name}: ${withState(error)}`, {
     code: "privilege-missing",
@@ -50,6 +48,11 @@ export function gateError(error: unknown, ledger: LedgerName): Error {
 
 /** PgBouncer's words, which it does not translate; the SQLSTATE is the one of any protocol error. */
 const STATEMENT_POOLING = "statement pooling";
+
+/** True when no further try can help: this pooler never allows a transaction. */
+export function isStatementPooling(error: unknown): error is DbError {
+  return isDbError(error) && error.message.includes(STATEMENT_POOLING);
+}
 
 function statementPoolingError(error: DbError): HeadgateError {
   return new HeadgateError(

@@ -15,7 +15,7 @@ import type { Connection } from "../db/connection.ts";
 import { commit, enterLedger, type Gate, rollback, tryGate } from "../db/gate.ts";
 import { resolvePlace } from "../db/place.ts";
 import { type Access, connect, type World } from "./access.ts";
-import { gateError, unreachableError } from "./db-trouble.ts";
+import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
 import { describeHolders, describeRow, describeTrouble, type InTheWay } from "./in-the-way.ts";
 import { readSettledLedger } from "./state.ts";
 import { createWaiter, type Waiter } from "./wait.ts";
@@ -49,6 +49,7 @@ export interface Sight {
   readonly mark: number;
 }
 
+/** How long to wait, and under which names. */
 export interface GateWish {
   readonly lockWaitMs: number;
   readonly foreignKey: bigint | undefined;
@@ -248,7 +249,7 @@ async function recover<Plan>(loop: Loop<Plan>, error: unknown): Promise<void> {
     world.log("step.retried", { sqlstate: sqlStateOf(error), reason: (error as Error).message });
     return loop.waiter.pause(async () => describeTrouble(error as DbError));
   }
-  if (!isConnectionTrouble(error)) throw gateError(error, loop.ledger);
+  if (!isConnectionTrouble(error) || isStatementPooling(error)) throw gateError(error, loop.ledger);
   await dropSession(loop, error as Error);
   loop.failures += 1;
   const isServerThere = (error as DbError).kind === "server";

@@ -49,6 +49,7 @@ export async function up(
   return { ...report, ...(await slowPath(world, access, source, { ...work, ...first })) };
 }
 
+/** What to do, and in whose name. */
 export interface Work {
   readonly request: UpRequest;
   readonly run: Run;

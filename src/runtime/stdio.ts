@@ -10,10 +10,12 @@ const STDERR = 2;
 const PATIENCE_TRIES = 200;
 const PAUSE_MS = 5;
 
+/** The report; returns when it is written. */
 export function writeStdout(text: string): void {
   writeAll(STDOUT, text);
 }
 
+/** An event; returns when it is written. */
 export function writeStderr(text: string): void {
   writeAll(STDERR, text);
 }

@@ -1,0 +1,111 @@
+/**
+ * The start-up race: N processes on an empty database, direct and through transaction pooling. All
+ * end with 0, each migration is applied by exactly one, and nothing is left behind. Negative
+ * controls are in `race-controls.test.ts`.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { migrationFolder } from "../support/folder.ts";
+import { type Run, withUrl } from "../support/headgate.ts";
+import {
+  aftermath,
+  aloneMs,
+  appliers,
+  race,
+  startUpMs,
+  witnessMigrations,
+} from "../support/race.ts";
+import {
+  type Database,
+  openSubstrate,
+  type Pgbouncer,
+  type PostgresServer,
+  type Substrate,
+} from "../support/substrate.ts";
+
+const MIGRATIONS = 8;
+const VERSIONS: readonly number[] = Array.from({ length: MIGRATIONS }, (_, i) => i + 1);
+/** What a waiter may be late: it sleeps up to 1.5 times its pause. */
+const GRACE_MS = 2000;
+const POOL_SIZES = [1, 2, 5] as const;
+
+let substrate: Substrate;
+let server: PostgresServer;
+const pools = new Map<number, Pgbouncer>();
+const dir = migrationFolder(witnessMigrations(MIGRATIONS));
+
+beforeAll(async () => {
+  substrate = await openSubstrate();
+  server = await substrate.postgres({ settings: { max_connections: "150" } });
+  for (const poolSize of POOL_SIZES) {
+    pools.set(poolSize, await substrate.pgbouncer(server, { poolSize }));
+  }
+  const pooler = pools.get(2)?.version;
+  console.log(`races on ${substrate.kind}: PostgreSQL ${server.version}, PgBouncer ${pooler}`);
+}, 120_000);
+afterAll(() => substrate.close());
+
+/** Through a pool of that size; 0 is past any pooler. */
+function urlThrough(poolSize: number, database: Database): string {
+  return pools.get(poolSize)?.urlOf(database) ?? database.url;
+}
+
+function failures(runs: readonly Run[]): readonly string[] {
+  return runs
+    .filter(({ status }) => status !== 0)
+    .map(({ status, stderr }) => `exit ${status}: ${stderr}`);
+}
+
+async function expectOneRace(count: number, poolSize: number): Promise<number> {
+  const database = await server.createDatabase();
+  const { runs, totalMs } = await race(
+    count,
+    ["up", "--dir", dir],
+    withUrl(urlThrough(poolSize, database)),
+  );
+  expect(failures(runs)).toEqual([]);
+  expect([...appliers(runs)].sort(([a], [b]) => a - b)).toEqual(VERSIONS.map((v) => [v, 1]));
+  expect(await aftermath(database.url)).toEqual({
+    applied: VERSIONS,
+    advisoryLocks: 0,
+    idleInTransaction: 0,
+  });
+  return totalMs;
+}
+
+const table: readonly [count: number, poolSize: number, how: string][] = [
+  ...[2, 6, 24, 100].flatMap((count): [number, number, string][] => [
+    [count, 0, "direct"],
+    ...POOL_SIZES.map((size): [number, number, string] => [count, size, `pool of ${size}`]),
+  ]),
+];
+
+/**
+ * The yardstick is what the machine needs to start as many processes: `version` up to 24. A hundred
+ * drivers that connect and authenticate keep two cores busy for longer than that, whatever the
+ * gate does; there it is as many probes.
+ */
+test.each(table)(
+  "%d processes on an empty database, pool size %d (%s)",
+  async (count, poolSize) => {
+    const url = urlThrough(poolSize, await server.createDatabase());
+    const startUp = await startUpMs(count);
+    const probes = await startUpMs(count, ["probe"], withUrl(url));
+    const alone = await aloneMs(["up", "--dir", dir], withUrl(url));
+    const totalMs = await expectOneRace(count, poolSize);
+    const overMs = totalMs - alone - (count > 24 ? probes : startUp);
+    console.log(
+      [
+        `${count} processes, pool ${poolSize}: ${Math.round(totalMs)} ms`,
+        `alone ${Math.round(alone)}`,
+        `as many versions ${Math.round(startUp)}`,
+        `as many probes ${Math.round(probes)}`,
+      ].join(", "),
+    );
+    expect(overMs).toBeLessThan(GRACE_MS);
+  },
+  120_000,
+);
+
+test("24 processes through a pool of 2, twenty times", async () => {
+  for (let round = 1; round <= 20; round += 1) await expectOneRace(24, 2);
+}, 300_000);

@@ -1,0 +1,144 @@
+/** The numbered facts at the head of `src/db/connection.ts`, each against a real server. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { loadTargets } from "../../src/config/connection-settings.ts";
+import { DbError } from "../../src/core/db-error.ts";
+import type { Target } from "../../src/core/target.ts";
+import { type Connection, openConnection } from "../../src/db/connection.ts";
+import { query } from "../support/query.ts";
+import {
+  type Database,
+  openSubstrate,
+  type Pgbouncer,
+  type PostgresServer,
+  type Substrate,
+} from "../support/substrate.ts";
+
+let substrate: Substrate;
+let server: PostgresServer;
+let pool: Pgbouncer;
+let database: Database;
+
+beforeAll(async () => {
+  substrate = await openSubstrate();
+  server = await substrate.postgres();
+  pool = await substrate.pgbouncer(server, { poolSize: 2 });
+  database = await server.createDatabase();
+}, 120_000);
+afterAll(() => substrate.close());
+
+function targetOf(url: string): Target {
+  return loadTargets({ env: { DATABASE_URL: url }, readFile: () => undefined, flags: {} }).main;
+}
+
+function open(url: string = database.url): Connection {
+  return openConnection({
+    target: targetOf(url),
+    applicationName: "connection-test",
+    tag: "00000000-0000-4000-8000-000000000000",
+    connectTimeoutMs: 5000,
+  });
+}
+
+async function pidOf(connection: Connection): Promise<number> {
+  const { rows } = await connection.run("select pg_backend_pid() as pid");
+  return Number(rows[0]?.["pid"]);
+}
+
+function terminate(pid: number): Promise<unknown> {
+  return query(database.url, `select pg_terminate_backend(${pid}, 2000)`);
+}
+
+test("(1) a lost connection stays lost: the next statement is refused, not sent elsewhere", async () => {
+  const connection = open();
+  await connection.run("begin");
+  await terminate(await pidOf(connection));
+  await expect(connection.run("select 1")).rejects.toBeInstanceOf(DbError);
+  await expect(connection.run("create table elsewhere ()")).rejects.toBeInstanceOf(DbError);
+  await connection.close();
+  const rows = await query(database.url, "select to_regclass('elsewhere') as found");
+  expect(rows[0]?.["found"]).toBeNull();
+});
+
+test("(2) statements of a dead transaction do not run inside the next one", async () => {
+  await query(database.url, "create table kept (note text)");
+  const first = open();
+  await first.run("begin; insert into kept values ('dead')");
+  await terminate(await pidOf(first));
+  const late = first.run("insert into kept values ('late')").catch(() => undefined);
+  const second = open();
+  await second.run("begin; insert into kept values ('second')");
+  await late;
+  await second.run("commit");
+  await Promise.all([first.close(), second.close()]);
+  const rows = await query(database.url, "select note from kept");
+  expect(rows.map((row) => row["note"])).toEqual(["second"]);
+});
+
+test("(3) run leaves no snapshot in an open transaction; bind does", async () => {
+  const connection = open();
+  await connection.run("begin isolation level read committed");
+  const pid = await pidOf(connection);
+  const xmin = `select backend_xmin is null as free from pg_stat_activity where pid = ${pid}`;
+  expect((await query(database.url, xmin))[0]?.["free"]).toBe(true);
+  await connection.bind("select $1::int", [1]);
+  expect((await query(database.url, xmin))[0]?.["free"]).toBe(false);
+  await connection.run("rollback");
+  await connection.close();
+});
+
+test("(4) a server that goes silent ends the call at its deadline, and the connection with it", async () => {
+  const connection = open();
+  await connection.run("select 1");
+  await server.pause();
+  const error = await connection.run("select 2", 300).catch((caught: unknown) => caught);
+  await server.resume();
+  expect(error).toMatchObject({ kind: "deadline" });
+  await expect(connection.run("select 3")).rejects.toMatchObject({ kind: "deadline" });
+  await connection.close();
+});
+
+test("(5) no start-up parameter but application_name: a strict pooler lets it in", async () => {
+  const connection = open(pool.urlOf(database));
+  const { rows } = await connection.run("show application_name");
+  expect(rows[0]?.["application_name"]).toBe("connection-test");
+  await connection.close();
+});
+
+test("statements carry the run's token for pg_stat_activity", async () => {
+  const connection = open();
+  await connection.run("begin");
+  const pid = await pidOf(connection);
+  const rows = await query(database.url, `select query from pg_stat_activity where pid = ${pid}`);
+  expect(rows[0]?.["query"]).toStartWith("/* headgate:00000000-0000-4000-8000-000000000000 */ ");
+  await connection.run("rollback");
+  await connection.close();
+});
+
+test("an error's position counts in the caller's text, not in what was sent", async () => {
+  const connection = open();
+  const error = await connection.run("select nothing_here").catch((caught: unknown) => caught);
+  expect(error).toMatchObject({ server: { sqlState: "42703", position: 8 } });
+  await connection.close();
+});
+
+test("a result is the last statement's rows and the last statement's tag", async () => {
+  const connection = open();
+  expect(await connection.run("select 1 as a; select 2 as b, 3 as c")).toEqual({
+    rows: [{ b: 2, c: 3 }],
+    tag: "SELECT",
+  });
+  expect((await connection.run("begin; select 1; commit")).tag).toBe("COMMIT");
+  await connection.run("begin");
+  await connection.run("select 1 / 0").catch(() => undefined);
+  expect((await connection.run("commit")).tag).toBe("ROLLBACK");
+  await connection.close();
+});
+
+test("closing leaves nothing behind on the server", async () => {
+  const connection = open();
+  const pid = await pidOf(connection);
+  await connection.close();
+  await Bun.sleep(100);
+  const rows = await query(database.url, `select from pg_stat_activity where pid = ${pid}`);
+  expect(rows).toHaveLength(0);
+});

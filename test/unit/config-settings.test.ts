@@ -1,0 +1,299 @@
+import { describe, expect, test } from "bun:test";
+import { type ConfigInput, type Flags, loadSettings } from "../../src/config/config.ts";
+import { SCHEMAS } from "../../src/config/setting-values.ts";
+import {
+  COMMANDS,
+  type CommandName,
+  SETTINGS,
+  type SettingName,
+  type Settings,
+} from "../../src/config/settings.ts";
+import { HeadgateError } from "../../src/core/error.ts";
+
+type Strings = Readonly<Record<string, string>>;
+
+const NAMES = Object.keys(SETTINGS) as SettingName[];
+const SECRET = "s3cr3t";
+
+const DEFAULTS: Settings = {
+  dir: undefined,
+  ledger: { schema: undefined, table: "headgate_migrations" },
+  databaseUrlFile: undefined,
+  direct: "off",
+  connectTimeout: 5000,
+  allowCleartext: false,
+  policy: "at-least",
+  timeout: 900,
+  lockWait: 300_000,
+  deadline: 0,
+  lockId: undefined,
+  atomic: false,
+  to: undefined,
+  skipMigrations: "off",
+  exitCode: false,
+  json: false,
+  logFormat: "auto",
+  logLevel: "info",
+  envFile: undefined,
+};
+
+/** Two good texts of each setting and what they mean; one that is wrong. Strings that any file path takes have none. */
+// biome-ignore format: a table
+const VALUES: { readonly [Name in SettingName]: readonly [text: string, value: Settings[Name], other: string, otherValue: Settings[Name], bad: string | undefined] } = {
+  dir: ["./sql", "./sql", " /m ", "/m", undefined],
+  ledger: ["ops.t", { schema: "ops", table: "t" }, '"T"', { schema: undefined, table: "T" }, `${SECRET} x`],
+  databaseUrlFile: ["/run/url", "/run/url", "u", "u", undefined],
+  direct: ["auto", "auto", "OFF", "off", SECRET],
+  connectTimeout: ["500ms", 500, "7", 7000, "0"],
+  allowCleartext: ["true", true, "no", false, SECRET],
+  policy: ["exact", "exact", "At-Least", "at-least", SECRET],
+  timeout: ["2s", 2000, "1.5", 1500, "0s"],
+  lockWait: ["15m", 900_000, "0", 0, `${SECRET}s`],
+  deadline: ["1h", 3_600_000, "0", 0, "-1s"],
+  lockId: ["0012", 12n, "-9223372036854775808", -(2n ** 63n), "9223372036854775808"],
+  atomic: ["1", true, "off", false, SECRET],
+  to: ["0012", 12, "0", 0, "1e3"],
+  skipMigrations: ["yield", "yield", "true", "verify", SECRET],
+  exitCode: ["yes", true, "0", false, SECRET],
+  json: ["on", true, "false", false, SECRET],
+  logFormat: ["text", "text", "JSON", "json", SECRET],
+  logLevel: ["debug", "debug", "Error", "error", SECRET],
+  envFile: ["/run/env", "/run/env", "e", "e", undefined],
+};
+
+function load(input: Partial<ConfigInput> = {}): Settings {
+  return loadSettings({ command: "up", flags: {}, env: {}, readFile: () => "", ...input }).settings;
+}
+
+function refusal(input: Partial<ConfigInput>): HeadgateError {
+  try {
+    load(input);
+  } catch (error) {
+    if (error instanceof HeadgateError) return error;
+    throw error;
+  }
+  throw new Error("the settings were loaded");
+}
+
+function commandWith(name: SettingName): CommandName {
+  const [command] = SETTINGS[name].commands;
+  if (command === undefined) throw new Error(`no command has ${name}`);
+  return command;
+}
+
+describe("loadSettings()", () => {
+  test.each(Object.keys(COMMANDS) as CommandName[])(
+    "has a default for everything, for %s",
+    (command) => {
+      expect(load({ command })).toEqual(DEFAULTS);
+    },
+  );
+
+  test.each(NAMES)("reads %s from its flag", (name) => {
+    const [text, value, other, otherValue] = VALUES[name];
+    const command = commandWith(name);
+    expect(load({ command, flags: { [name]: text } })).toEqual({ ...DEFAULTS, [name]: value });
+    expect(load({ command, flags: { [name]: other } })).toEqual({
+      ...DEFAULTS,
+      [name]: otherValue,
+    });
+  });
+
+  const variables = NAMES.flatMap((name) =>
+    SETTINGS[name].variables.map((variable): [string, SettingName] => [variable, name]),
+  );
+  test.each(variables)("reads the variable %s as %s; the flag wins", (variable, name) => {
+    const [text, value, other, otherValue] = VALUES[name];
+    const input = { command: commandWith(name), env: { [variable]: text } };
+    expect(load(input)[name]).toEqual(value);
+    expect(load({ ...input, flags: { [name]: other } })[name]).toEqual(otherValue);
+  });
+
+  test("gives every flag but the one that names a secret's file a HEADGATE_ variable of its name", () => {
+    for (const { flag, variables: own } of Object.values(SETTINGS)) {
+      const expected = `HEADGATE_${flag.toUpperCase().replaceAll("-", "_")}`;
+      if (flag !== "database-url-file") expect(own[0]).toBe(expected);
+    }
+  });
+
+  test("takes the first variable that is set and not empty", () => {
+    const [first, second] = ["HEADGATE_SKIP_MIGRATIONS", "MCPGATEWAY_SKIP_MIGRATIONS"];
+    expect(load({ env: { [first]: "yield", [second]: "true" } }).skipMigrations).toBe("yield");
+    expect(load({ env: { [first]: "", [second]: "true" } }).skipMigrations).toBe("verify");
+    expect(load({ env: { [first]: "false", [second]: "true" } }).skipMigrations).toBe("off");
+  });
+
+  test("takes an empty variable for a missing one", () => {
+    const env = Object.fromEntries(variables.map(([variable]) => [variable, ""]));
+    expect(load({ env })).toEqual(DEFAULTS);
+  });
+
+  test("ignores what the command does not have, even when it is wrong", () => {
+    const env = { HEADGATE_LOCK_WAIT: "nonsense", HEADGATE_ATOMIC: "nonsense" };
+    expect(load({ command: "probe", env })).toEqual(DEFAULTS);
+    expect(load({ command: "probe", flags: { atomic: "true" } })).toEqual(DEFAULTS);
+  });
+});
+
+describe("loadSettings() HEADGATE_SKIP_MIGRATIONS", () => {
+  const table: readonly [text: string, then: Settings["skipMigrations"]][] = [
+    ["1", "verify"],
+    ["yes", "verify"],
+    ["on", "verify"],
+    ["true", "verify"],
+    ["TRUE", "verify"],
+    ["verify", "verify"],
+    [" Verify ", "verify"],
+    ["yield", "yield"],
+    ["YIELD", "yield"],
+    ["0", "off"],
+    ["no", "off"],
+    ["off", "off"],
+    ["False", "off"],
+    ["", "off"],
+  ];
+  test.each(table)("%p means %s", (text, then) => {
+    expect(load({ env: { HEADGATE_SKIP_MIGRATIONS: text } }).skipMigrations).toBe(then);
+    expect(load({ env: { MCPGATEWAY_SKIP_MIGRATIONS: text } }).skipMigrations).toBe(then);
+  });
+
+  test.each(["garbage", "2", "tru", "y", "yield please", " "])(
+    "refuses %p: a guess could skip",
+    (text) => {
+      expect(refusal({ env: { MCPGATEWAY_SKIP_MIGRATIONS: text } })).toMatchObject({
+        code: "config-invalid",
+        message:
+          "Cannot load settings: MCPGATEWAY_SKIP_MIGRATIONS must be true, false, verify or yield",
+      });
+    },
+  );
+});
+
+describe("loadSettings() switches", () => {
+  const spellings: readonly [text: string, value: boolean][] = [
+    ["true", true],
+    ["1", true],
+    ["yes", true],
+    ["on", true],
+    ["TRUE", true],
+    ["On", true],
+    [" yes ", true],
+    ["false", false],
+    ["0", false],
+    ["no", false],
+    ["off", false],
+    ["No", false],
+  ];
+  test.each(spellings)("%p is %p, by variable and by flag", (text, value) => {
+    expect(load({ env: { HEADGATE_ATOMIC: text } }).atomic).toBe(value);
+    expect(load({ flags: { atomic: text } }).atomic).toBe(value);
+  });
+
+  test.each(["2", "y", "t", "enabled", "truee"])("%p is neither", (text) => {
+    expect(refusal({ flags: { atomic: text } }).message).toBe(
+      "Cannot load settings: --atomic must be true or false",
+    );
+  });
+});
+
+describe("loadSettings() refuses", () => {
+  const bad = NAMES.flatMap((name): [SettingName, string][] => {
+    const text = VALUES[name][4];
+    return text === undefined ? [] : [[name, text]];
+  });
+
+  test.each(bad)(
+    "a wrong %s by flag and by variable, by name and without its value",
+    (name, text) => {
+      const command = commandWith(name);
+      const [variable] = SETTINGS[name].variables;
+      const byFlag = refusal({ command, flags: { [name]: text } });
+      expect(byFlag.code).toBe("config-invalid");
+      expect(byFlag.message).toStartWith(`Cannot load settings: --${SETTINGS[name].flag} must `);
+      const byVariable = refusal({ command, env: { [variable ?? ""]: text } });
+      expect(byVariable.message).toStartWith(`Cannot load settings: ${variable} must `);
+      if (text.includes(SECRET)) {
+        expect(
+          `${byFlag.message} ${byFlag.hint} ${byVariable.message} ${byVariable.hint}`,
+        ).not.toContain(SECRET);
+      }
+    },
+  );
+
+  test("everything that is wrong in one message", () => {
+    const ours = bad.filter(([name]) => SETTINGS[name].commands.includes("up"));
+    const flags = Object.fromEntries(ours) as Flags;
+    const { message, code } = refusal({ flags, env: { HEADGATE_POLICY: SECRET } });
+    expect(code).toBe("config-invalid");
+    expect(message.split("; ")).toHaveLength(ours.length);
+    for (const [name] of ours) expect(message).toContain(`--${SETTINGS[name].flag} must `);
+    expect(message).not.toContain(SECRET);
+    expect(message).not.toContain("HEADGATE_POLICY");
+  });
+
+  // biome-ignore format: a table
+  const texts: readonly [name: SettingName, text: string, must: string][] = [
+    ["ledger", "a.b.c", "must be a table name, with or without its schema"],
+    ["ledger", "a".repeat(64), "must be a table name, with or without its schema"],
+    ["direct", "on", "must be auto or off"],
+    ["policy", "strict", "must be at-least or exact"],
+    ["timeout", "0", "must be a duration above 0, such as 500ms or 3s"],
+    ["connectTimeout", "fast", "must be a duration above 0, such as 500ms or 3s"],
+    ["deadline", "1d", "must be a duration such as 500ms, 3s or 15m"],
+    ["lockWait", "1e3", "must be a duration such as 500ms, 3s or 15m"],
+    ["deadline", "720h", "must be a duration such as 500ms, 3s or 15m"],
+    ["lockId", "1e3", "must be a 64-bit integer"],
+    ["lockId", "0x10", "must be a 64-bit integer"],
+    ["lockId", "1.0", "must be a 64-bit integer"],
+    ["lockId", "-9223372036854775809", "must be a 64-bit integer"],
+    ["to", "-1", "must be a version number"],
+    ["to", "9007199254740992", "must be a version number"],
+    ["logFormat", "xml", "must be auto, json or text"],
+    ["logLevel", "trace", "must be debug, info, warn or error"],
+  ];
+  test.each(texts)("%s = %p", (name, text, must) => {
+    expect(refusal({ command: commandWith(name), flags: { [name]: text } }).message).toBe(
+      `Cannot load settings: --${SETTINGS[name].flag} ${must}`,
+    );
+  });
+});
+
+describe("loadSettings() env file", () => {
+  const files: Strings = { "/run/env": "HEADGATE_POLICY=exact\nDATABASE_URL=postgres://file/x\n" };
+  const readFile = (path: string): string | undefined => files[path];
+
+  test("is read only when it is named", () => {
+    expect(load({ readFile }).policy).toBe("at-least");
+    expect(load({ readFile, flags: { envFile: "/run/env" } }).policy).toBe("exact");
+    expect(load({ readFile, env: { HEADGATE_ENV_FILE: "/run/env" } }).policy).toBe("exact");
+  });
+
+  test("never wins over a variable that is set, but over one that is empty", () => {
+    const flags = { envFile: "/run/env" };
+    const loaded = (env: Strings) => loadSettings({ command: "up", flags, env, readFile });
+    expect(loaded({ HEADGATE_POLICY: "at-least" }).settings.policy).toBe("at-least");
+    expect(loaded({ HEADGATE_POLICY: "" }).settings.policy).toBe("exact");
+    expect(loaded({ DATABASE_URL: "postgres://env/x" }).env["DATABASE_URL"]).toBe(
+      "postgres://env/x",
+    );
+    expect(loaded({ DATABASE_URL: "" }).env["DATABASE_URL"]).toBe("postgres://file/x");
+  });
+
+  test("must exist when it is named, and is not shown", () => {
+    const { message, code } = refusal({ readFile, flags: { envFile: `/run/${SECRET}` } });
+    expect(code).toBe("config-invalid");
+    expect(message).toBe("Cannot load settings: --env-file names a file that does not exist");
+  });
+
+  test("that is malformed is named by where it was named", () => {
+    expect(
+      refusal({ readFile: () => `A=1\n${SECRET}`, env: { HEADGATE_ENV_FILE: "e" } }).message,
+    ).toBe(
+      "Cannot load settings: line 2 of the file that HEADGATE_ENV_FILE names is not KEY=value",
+    );
+  });
+});
+
+test("SCHEMAS has one for every setting, and every default passes it", () => {
+  expect(Object.keys(SCHEMAS).sort()).toEqual([...NAMES].sort());
+});

@@ -1,0 +1,67 @@
+import { describe, expect, test } from "bun:test";
+import { renderHelp } from "../../src/cli/help.ts";
+import { settingsOf } from "../../src/cli/parse-argv.ts";
+import { renderVersion } from "../../src/cli/render-version.ts";
+import { ALIASES, COMMANDS, type CommandName } from "../../src/config/settings.ts";
+
+const NAMES = Object.keys(COMMANDS) as CommandName[];
+const TOPICS: readonly [name: string, topic: CommandName | undefined][] = [
+  ["everything", undefined],
+  ...NAMES.map((name): [string, CommandName] => [name, name]),
+];
+
+describe("renderHelp()", () => {
+  test.each(TOPICS)("of %s", (_name, topic) => {
+    expect(renderHelp(topic)).toMatchSnapshot();
+  });
+
+  test.each(TOPICS)(
+    "of %s fits a terminal of 100 columns and ends in one line end",
+    (_name, topic) => {
+      const text = renderHelp(topic);
+      expect(text.split("\n").filter((line) => line.length > 100)).toEqual([]);
+      expect(text).toMatch(/[^\n]\n$/);
+    },
+  );
+
+  test("names every command and alias in the overview", () => {
+    const text = renderHelp(undefined);
+    for (const word of [...Object.keys(COMMANDS), ...Object.keys(ALIASES)]) {
+      expect(text).toMatch(new RegExp(`\\b${word}\\b`));
+    }
+  });
+
+  test("names every flag of a command and its variables", () => {
+    for (const command of NAMES) {
+      const text = renderHelp(command);
+      for (const { flag, variables } of settingsOf(command).values()) {
+        for (const word of [`--${flag}`, ...variables]) expect(text).toContain(word);
+      }
+    }
+  });
+});
+
+describe("renderVersion()", () => {
+  const info = {
+    version: "1.2.3",
+    commit: "abc",
+    head: { version: 14, size: 12, history: "f".repeat(64) },
+  };
+
+  test("as text", () => {
+    expect(renderVersion(info, false)).toBe(
+      `headgate 1.2.3 (abc)\nbundle 12 migrations, head 14, fingerprint ${"f".repeat(64)}\n`,
+    );
+  });
+
+  test("as JSON", () => {
+    expect(renderVersion(info, true)).toEndWith("}\n");
+    expect(JSON.parse(renderVersion(info, true))).toEqual({
+      v: 1,
+      command: "version",
+      version: "1.2.3",
+      commit: "abc",
+      bundle: { head: 14, size: 12, fingerprint: "f".repeat(64) },
+    });
+  });
+});
