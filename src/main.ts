@@ -3,8 +3,7 @@
  *
  * The main path: `main` → `cli/run.ts` → `flow/<command>.ts`.
  */
-import { setTimeout as delay } from "node:timers/promises";
-import { exitStatusOf } from "./cli/exit-status.ts";
+import type { Shape as FailureShape } from "./cli/failure.ts";
 import { commandOf, type Invocation, parseArgv } from "./cli/parse-argv.ts";
 import type { Outcome } from "./cli/run.ts";
 import { loadConnection, loadSettings } from "./config/config.ts";
@@ -16,19 +15,16 @@ import { headOf, isNonEmpty } from "./core/head.ts";
 import { describeTarget } from "./core/target.ts";
 import type { BundleSource, World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
+import { clockUntil, stopped } from "./runtime/clock.ts";
 import { readFile, readMigrationFolder } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
 
-type Command = Extract<Invocation, { readonly kind: "command" }>;
-
-/** What shapes an error's way out, as far as it is known when the error comes. */
-interface Shape {
-  /** `probe` answers 0 or 1 and nothing else. */
-  isProbe: boolean;
-  isJson: boolean;
-  log: World["log"];
-  secrets: readonly string[];
+/** What is known of this run so far. */
+interface Shape extends FailureShape {
+  readonly stop: AbortController;
 }
+
+type Command = Extract<Invocation, { readonly kind: "command" }>;
 
 /** How long a stopped command may take to close what it has open. */
 const STOP_GRACE_MS = 1500;
@@ -40,11 +36,17 @@ async function main(argv: readonly string[]): Promise<Outcome> {
     isJson: argv.includes("--json"),
     log: () => undefined,
     secrets: [],
+    stop: new AbortController(),
   };
+  const stopBy = (code: "sigint" | "sigterm", signal: string) => () =>
+    shape.stop.abort(new HeadgateError(`Cannot go on: stopped by ${signal}`, { code }));
+  process.once("SIGINT", stopBy("sigint", "SIGINT"));
+  process.once("SIGTERM", stopBy("sigterm", "SIGTERM"));
   shape.log = logFor(shape, { logFormat: "auto", logLevel: "info" });
   try {
     return await invoke(parse(argv, shape), shape);
   } catch (error) {
+    const { failed } = await import("./cli/failure.ts");
     return failed(shape, error);
   }
 }
@@ -94,16 +96,10 @@ async function ask(
   if (ignored.length > 0 && !shape.isProbe) {
     shape.log("settings.ignored", { names: ignored.join(", ") });
   }
-  const stop = stopper(
-    shape.isProbe ? settings.timeout - performance.now() : settings.deadline,
-    shape,
-  );
-  const world: World = {
-    clock: clockOf(stop),
-    log: shape.log,
-    random: Math.random,
-    stop,
-  };
+  if (shape.isProbe) stopAfter(settings.timeout - performance.now(), shape, "--timeout");
+  else if (settings.deadline > 0) stopAfter(settings.deadline, shape, "--deadline");
+  const stop = shape.stop.signal;
+  const world: World = { clock: clockUntil(stop), log: shape.log, random: Math.random, stop };
   const { run } = await import("./cli/run.ts");
   const { hostAndPid } = await import("./runtime/host.ts");
   const { VERSION } = await import("./embed/version.ts");
@@ -119,7 +115,7 @@ async function ask(
     toolVersion: VERSION,
   };
   const running = run(world, access, source, { command, settings, count, run: runIdentity });
-  return Promise.race([running, stopped(stop, shape)]);
+  return Promise.race([running, stopped(stop, shape.isProbe ? 0 : STOP_GRACE_MS)]);
 }
 
 async function bundleSource(folder: string | undefined): Promise<BundleSource> {
@@ -150,43 +146,13 @@ async function version(folder: string | undefined, isJson: boolean): Promise<Out
   };
 }
 
-/** Aborts on a signal, and when the time is up (0: never). */
-function stopper(timeMs: number, shape: Shape): AbortSignal {
-  const controller = new AbortController();
-  const stop = (code: "sigint" | "sigterm" | "deadline-passed", message: string): void =>
-    controller.abort(new HeadgateError(message, { code }));
-  process.once("SIGINT", () => stop("sigint", "Cannot go on: stopped by SIGINT"));
-  process.once("SIGTERM", () => stop("sigterm", "Cannot go on: stopped by SIGTERM"));
-  if (timeMs !== 0 || shape.isProbe) {
-    const flag = shape.isProbe ? "--timeout" : "--deadline";
-    setTimeout(
-      () => stop("deadline-passed", `Cannot finish in time: ${flag} has passed`),
-      Math.max(timeMs, 0),
-    ).unref();
-  }
-  return controller.signal;
-}
-
-/** Rejects some time after the stop, in case something hangs where no socket can be destroyed. */
-function stopped(stop: AbortSignal, shape: Shape): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const fail = (): void => reject(stop.reason);
-    stop.addEventListener("abort", () => setTimeout(fail, shape.isProbe ? 0 : STOP_GRACE_MS));
-  });
-}
-
-function clockOf(stop: AbortSignal): World["clock"] {
-  return {
-    nowMs: () => performance.now(),
-    sleep: (durationMs) =>
-      delay(durationMs, undefined, { signal: stop }).catch(() => {
-        throw stop.reason;
-      }),
-    every: (intervalMs, call) => {
-      const timer = setInterval(call, intervalMs);
-      return () => clearInterval(timer);
-    },
+/** @param timeMs From now; a probe's may be over already. */
+function stopAfter(timeMs: number, shape: Shape, flag: string): void {
+  const stop = (): void => {
+    const code = "deadline-passed";
+    shape.stop.abort(new HeadgateError(`Cannot finish in time: ${flag} has passed`, { code }));
   };
+  setTimeout(stop, Math.max(timeMs, 0)).unref();
 }
 
 function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">): World["log"] {
@@ -198,35 +164,6 @@ function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">
     redact: (text) => redact(text, shape.secrets),
     now: () => new Date(),
     write: writeStderr,
-  });
-}
-
-/** The one place where an error becomes a line, an object and a status. */
-async function failed(shape: Shape, raw: unknown): Promise<Outcome> {
-  const error = toHeadgateError(raw);
-  const exitStatus = shape.isProbe ? 1 : exitStatusOf(error);
-  const { code, hint } = error;
-  const message = redact(error.message, shape.secrets);
-  const { toJson } = await import("./cli/run.ts");
-  if (!shape.isProbe) {
-    shape.log("command.failed", { code, exit_status: exitStatus, message, hint });
-  } else if (!shape.isJson) {
-    shape.log("probe.not-ready", { code, reason: message.replaceAll("\n", "; ") });
-  }
-  const json = { error: { code, message, hint: hint ?? null }, exit_status: exitStatus };
-  return {
-    stdout: shape.isJson ? toJson(shape.isProbe ? "probe" : "error", json) : "",
-    exitStatus,
-  };
-}
-
-function toHeadgateError(error: unknown): HeadgateError {
-  if (error instanceof HeadgateError) return error;
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return new HeadgateError(`Cannot go on: ${text}`, {
-    code: "unexpected",
-    hint: "This is a defect of headgate: report it with this text",
-    cause: error,
   });
 }
 

@@ -12,7 +12,8 @@ import type { UpReport } from "../flow/up.ts";
 export function renderUp(report: UpReport): string {
   const { applied, path } = report;
   if (path === "skipped") return "Migrations skipped: they are another runner's\n";
-  if (applied.length === 0) return `Schema is at head: version ${report.head} (${path} path)\n`;
+  if (applied.length === 0)
+    return `Nothing to do: version ${report.head} is there (${path} path)\n`;
   const total = applied.reduce((sum, { durationMs }) => sum + durationMs, 0);
   const lines = applied.map(
     ({ version, name, durationMs }) => `  ${version} ${name} (${renderDuration(durationMs)})`,
@@ -32,13 +33,15 @@ export function renderDown(report: DownReport): string {
 export function renderPlan(report: PlanReport): string {
   if (report.waits)
     return "-- A migration is being built by another runner: up would wait for it\n";
-  if (report.pending.length === 0) return "-- Nothing to do: the schema is at head\n";
+  if (report.pending.length === 0) return "-- Nothing to do\n";
   return report.pending.map(renderPending).join("\n");
 }
 
 function renderPending(migration: Migration): string {
   const { file, checksum, up } = migration;
-  return `-- ${file} (sha256 ${checksum}), in one transaction with its ledger row\n${up.sql.trim()}\n`;
+  const sql = up.sql.trim();
+  const end = sql.endsWith(";") ? "" : "\n;";
+  return `-- ${file} (sha256 ${checksum}), in one transaction with its ledger row\n${sql}${end}\n`;
 }
 
 /** The conclusion, a blank line, and a table: version, state, name, details. */
@@ -66,7 +69,7 @@ function toCells(entry: StatusEntry): readonly string[] {
     when,
     took,
     row?.appliedBy ?? "",
-    row?.error ?? "",
+    (row?.error ?? "").replace(/\s+/g, " "),
     row?.breaking ? "breaking" : "",
   ];
   return [

@@ -8,7 +8,7 @@
  * (2) A lock on another connection fences nothing: kill the runner, and its DDL commits after the
  *     lock is free.
  * (3) A waiter blocked inside a lock function holds a snapshot and a place in the pool. So a runner
- *     tries, rolls back, sleeps without a transaction, and looks at the ledger before it tries again.
+ *     tries, lets go, sleeps without a transaction, and looks at the ledger before it tries again.
  * (4) After the wait the catalog cache may be stale. So the ledger's existence is asked of pg_class
  *     by a query, in the transaction that holds the lock.
  * (5) The ledger is read after LOCK TABLE, never before: the row of the runner that went first must

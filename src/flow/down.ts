@@ -1,5 +1,6 @@
 /** `down`: reverts the last applied migrations, newest first, each in its own transaction. */
 import { notReadyError } from "../core/decide.ts";
+import { HeadgateError } from "../core/error.ts";
 import { headState } from "../core/head.ts";
 import { type Ledger, rowsOf } from "../core/ledger.ts";
 import type { Migration, NonEmpty, Section } from "../core/migration.ts";
@@ -8,9 +9,10 @@ import type { Run } from "../db/record.ts";
 import { type Access, connect, type World, withConnection } from "./access.ts";
 import { type Applied, BodyCommitted, failureOf, type Job, revertMigration } from "./apply.ts";
 import { unreadableError } from "./db-trouble.ts";
-import { type Task, throughGate } from "./gate-loop.ts";
+import { throughGate } from "./gate-loop.ts";
 import { leaveFailedRow } from "./leave-failed-row.ts";
 import { readableName, readSettledLedger } from "./state.ts";
+import type { Task } from "./step.ts";
 
 /** What the command line asks of `down`. */
 export interface DownRequest {
@@ -90,7 +92,11 @@ function planDown(bundle: NonEmpty<Migration>, ledger: Ledger, count: number): r
 function refuseUnready(bundle: NonEmpty<Migration>, ledger: Ledger): void {
   const state = headState(bundle, ledger);
   if (state.kind === "at-head" || state.kind === "behind" || state.kind === "fresh") return;
-  throw notReadyError(state, "exact");
+  if (state.kind !== "ahead") throw notReadyError(state, "at-least");
+  throw new HeadgateError(
+    `Cannot revert: the database has newer versions that this bundle does not, up to ${state.extra.at(-1)?.version}`,
+    { code: "ahead", hint: "Revert those first, with the binary that applied them" },
+  );
 }
 
 function readThroughMain(world: World, access: Access): Promise<Ledger> {

@@ -2,68 +2,29 @@
  * Drives steps through the gate until a task has nothing left to do. One step is one transaction on
  * one connection; whatever breaks, the next step reads the ledger again and decides anew.
  */
-import {
-  type DbError,
-  endsConnection,
-  isConnectionTrouble,
-  isContention,
-  sqlStateOf,
-} from "../core/db-error.ts";
+import { type DbError, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
 import { stepKey } from "../core/gate-key.ts";
-import type { Ledger, LedgerName, LedgerPlace, LedgerRow } from "../core/ledger.ts";
+import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
 import type { Connection } from "../db/connection.ts";
-import { commit, enterLedger, type Gate, rollback, tryGate } from "../db/gate.ts";
+import type { Gate } from "../db/gate.ts";
 import { resolvePlace } from "../db/place.ts";
 import { type Access, connect, type World } from "./access.ts";
 import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
 import { describeHolders, describeRow, describeTrouble, type InTheWay } from "./in-the-way.ts";
-import { readSettledLedger } from "./state.ts";
+import { type Session, type StepOutcome, step, type Task } from "./step.ts";
 import { createWaiter, type Waiter } from "./wait.ts";
 
-/** What a task wants of one step. */
-export type Decision<Plan> =
-  | { readonly kind: "nothing" }
-  | { readonly kind: "wait"; readonly row: LedgerRow }
-  | { readonly kind: "act"; readonly plan: Plan };
-
-/** What one command does inside the gate. */
-export interface Task<Plan> {
-  /** Throws to refuse. Called with the ledger as it is inside the gate. */
-  decide(ledger: Ledger): Promise<Decision<Plan>>;
-  /** Effect and ledger row, in the gate's transaction, without its COMMIT. */
-  act(connection: Connection, place: LedgerPlace, plan: Plan): Promise<void>;
-  /** The server's verdict at COMMIT, in the command's words. */
-  commitFailed(plan: Plan, error: DbError): Error;
-  committed(plan: Plan): void;
-  /** Without the gate: is it done, and how far is the ledger? */
-  peek(connection: Connection): Promise<Sight>;
-  /** The last look of a run that acted, once nothing is left to do. */
-  finish(connection: Connection, place: LedgerPlace): Promise<void>;
-}
-
 /** How long to wait, and under which names. */
-/** What a look without the gate shows. */
-export interface Sight {
-  readonly isDone: boolean;
-  /** The ledger's highest version; -1: none. */
-  readonly mark: number;
-}
-
 /** How long to wait, and under which names. */
 export interface GateWish {
   readonly lockWaitMs: number;
   readonly foreignKey: bigint | undefined;
   /** The run's token, in a comment before every statement. */
   readonly runId: string;
-  /** A `gateConnection` that is open already; the loop closes it. */
+  /** A connection in the run's name that is open already; the loop closes it. */
   readonly opened?: Connection | undefined;
   /** Others are at work right now: wait for them before trying the lock. */
   readonly waitsFirst?: boolean | undefined;
-}
-
-/** Past the pooler where a direct address is known; in the run's name. */
-export function gateConnection(world: World, access: Access, runId: string): Connection {
-  return connect(world, access, access.direct ?? access.main, runId);
 }
 
 /** Consecutive failures to get or keep a connection, about ten seconds in all. */
@@ -97,7 +58,7 @@ export async function throughGate<Plan>(
     ledger: access.ledger,
     waiter: createWaiter(world, wish.lockWaitMs),
     open: () => {
-      const connection = opened ?? gateConnection(world, access, wish.runId);
+      const connection = opened ?? connect(world, access, access.direct ?? access.main, wish.runId);
       opened = undefined;
       return openSession(connection, access, wish);
     },
@@ -113,12 +74,6 @@ export async function throughGate<Plan>(
     await loop.session?.connection.close();
   }
   return { waitedMs: loop.waiter.waitedMs(), hasActed: loop.hasActed };
-}
-
-interface Session {
-  readonly connection: Connection;
-  /** Where the gate is; asked once, when it is first needed. */
-  readonly gate: () => Promise<Gate>;
 }
 
 interface Loop<Plan> {
@@ -167,15 +122,26 @@ async function turn<Plan>(loop: Loop<Plan>): Promise<boolean> {
 }
 
 async function tryStep<Plan>(loop: Loop<Plan>, session: Session): Promise<boolean> {
-  const outcome: StepOutcome = loop.waitsFirst ? { kind: "busy" } : await step(session, loop);
+  const outcome: StepOutcome = loop.waitsFirst
+    ? { kind: "busy" }
+    : await step(session, loop.task, (place) => acting(loop, place));
   loop.waitsFirst = false;
   loop.failures = 0;
   if (outcome.kind === "stopped") return true;
   if (outcome.kind === "done") {
+    if (outcome.createdLedger) loop.world.log("ledger.created");
     loop.waiter.progressed();
     return false;
   }
   return waitForOthers(loop, session, outcome);
+}
+
+/** Said once per run: the later steps are the same passage. */
+function acting<Plan>(loop: Loop<Plan>, { schema, table }: LedgerPlace): void {
+  if (loop.hasActed) return;
+  loop.hasActed = true;
+  const waitedMs = loop.waiter.waitedMs();
+  loop.world.log("gate.acquired", { ledger: `${schema}.${table}`, waited_ms: waitedMs });
 }
 
 /** While others get on there is no use in trying the lock: only when they stand still. */
@@ -197,49 +163,6 @@ async function waitForOthers<Plan>(
     loop.mark = mark;
     loop.waiter.progressed();
   }
-}
-
-type StepOutcome =
-  | { readonly kind: "busy" }
-  | { readonly kind: "wait"; readonly row: LedgerRow }
-  | { readonly kind: "stopped" }
-  | { readonly kind: "done" };
-
-async function step<Plan>(session: Session, loop: Loop<Plan>): Promise<StepOutcome> {
-  const { connection } = session;
-  const gate = await session.gate();
-  if (!(await tryGate(connection, gate))) return { kind: "busy" };
-  try {
-    return await insideGate(connection, gate, loop);
-  } catch (error) {
-    if (!endsConnection(error)) await rollback(connection);
-    throw error;
-  }
-}
-
-async function insideGate<Plan>(
-  connection: Connection,
-  gate: Gate,
-  loop: Loop<Plan>,
-): Promise<StepOutcome> {
-  const { task, world } = loop;
-  const isNew = await enterLedger(connection, gate);
-  const ledger = `${gate.place.schema}.${gate.place.table}`;
-  const decision = await task.decide(await readSettledLedger(connection, gate.place));
-  if (decision.kind !== "act") {
-    await rollback(connection);
-    return decision.kind === "wait" ? decision : { kind: "stopped" };
-  }
-  if (!loop.hasActed) world.log("gate.acquired", { ledger, waited_ms: loop.waiter.waitedMs() });
-  loop.hasActed = true;
-  await task.act(connection, gate.place, decision.plan);
-  await commit(connection).catch((error: unknown) => {
-    if (isConnectionTrouble(error) || isContention(error)) throw error;
-    throw task.commitFailed(decision.plan, error as DbError);
-  });
-  if (isNew) world.log("ledger.created", { ledger });
-  task.committed(decision.plan);
-  return { kind: "done" };
 }
 
 /** Decides whether another try may do better, and waits for it. @throws the error when not. */

@@ -10,8 +10,8 @@ import { readLedger } from "../db/ledger.ts";
 import type { Run } from "../db/record.ts";
 import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
 import { type Applied, applyMigration, failureOf } from "./apply.ts";
-import type { Decision, Task } from "./gate-loop.ts";
 import { readableName, readTipState } from "./state.ts";
+import type { Decision, Task } from "./step.ts";
 
 /** What the command line asks of `up`. */
 export interface UpRequest extends UpWish {
@@ -37,20 +37,25 @@ export function upTask(
   work: { readonly request: UpRequest; readonly run: Run },
 ): UpTask {
   const { request, run } = work;
+  let inFlight: readonly Applied[] = [];
   let applied: readonly Applied[] = [];
   return {
     decide: async (ledger) => planUp(await source.load(), ledger, request),
     act: async (connection, place, plan) => {
+      inFlight = [];
       for (const migration of plan) {
-        await applyMigration(world, connection, place, { migration, run });
+        const done = await applyMigration(world, connection, place, { migration, run });
+        inFlight = [...inFlight, done];
       }
     },
     commitFailed: (plan, error) => {
       const migration = plan.at(-1) ?? plan[0];
       return failureOf(error, { migration, section: migration.up });
     },
-    committed: (plan) => {
-      for (const { version, name } of plan) world.log("migration.applied", { version, name });
+    committed: () => {
+      for (const { version, name, durationMs } of inFlight) {
+        world.log("migration.applied", { version, name, duration_ms: durationMs });
+      }
     },
     peek: async (connection) => {
       const name = await readableName(connection, access.direct ?? access.main, access.ledger);

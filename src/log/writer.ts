@@ -35,7 +35,7 @@ export function createLog(settings: LogSettings): Log {
             ...renamed(known),
           })
         : `${level === "info" ? "" : `${level}: `}${message}${known.map(toText).join("")}`;
-    settings.write(`${settings.redact(line)}\n`);
+    settings.write(`${settings.redact(printable(line))}\n`);
   };
 }
 
@@ -50,4 +50,9 @@ function toText([key, value]: readonly [string, Fields[string]]): string {
   const text = String(value);
   if (!text.includes("\n")) return ` ${key}=${/\s/.test(text) ? JSON.stringify(text) : text}`;
   return `\n  ${text.replaceAll("\n", "\n  ")}`;
+}
+
+/** A server's or a file's control characters must not drive the terminal. */
+function printable(line: string): string {
+  return line.replace(/[^\P{Cc}\n\t]/gu, "\uFFFD");
 }

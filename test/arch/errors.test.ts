@@ -10,7 +10,6 @@ const DECLARED = declaredCodes(
 );
 
 const MAKERS: readonly Maker[] = [
-  { path: "src/main.ts", call: "stop", argument: 1, isWhole: true },
   { path: "src/cli/parse-argv.ts", call: "usage", argument: 0, isWhole: false },
   { path: "src/runtime/files.ts", call: "unusable", argument: 1, isWhole: false },
 ];

@@ -20,28 +20,28 @@ function afterTls(answer: (socket: Socket) => void): (socket: Socket, chunk: Buf
 
 type Behaviour = NonNullable<Parameters<typeof openStub>[0]>;
 
-const peers: readonly [which: string, behaviour: Behaviour, says: string][] = [
-  ["accepts and never answers", {}, "no answer within 200 ms"],
+const peers: readonly [which: string, behaviour: Behaviour, says: RegExp][] = [
+  ["accepts and never answers", {}, /no answer within 200 ms/],
   [
     "declines TLS and never answers",
     { onData: afterTls(() => undefined) },
-    "no login within 200 ms",
+    /no login within 200 ms/,
   ],
-  ["closes at once", { onConnect: (socket) => void socket.destroy() }, "connection"],
+  ["closes at once", { onConnect: (socket) => void socket.destroy() }, /connection|ECONNRESET/],
   [
     "resets in the middle of the login",
     { onData: afterTls((socket) => void socket.resetAndDestroy()) },
-    "ECONNRESET",
+    /connection|ECONNRESET/,
   ],
   [
     "speaks HTTP",
     { onData: (socket) => void socket.write("HTTP/1.1 400 Bad Request\r\n\r\n") },
-    "not PostgreSQL's",
+    /not PostgreSQL's/,
   ],
   [
     "speaks first, as SSH does",
     { onConnect: (socket) => void socket.write("SSH-2.0-OpenSSH_9.6\r\n") },
-    "not PostgreSQL's",
+    /not PostgreSQL's/,
   ],
 ];
 
@@ -71,7 +71,7 @@ describe("a peer that", () => {
       const failed = eventOf(run, "command.failed");
       expect(failed).toMatchObject({ code: "unreachable", exit_status: 7 });
       expect(String(failed?.["reason"])).toStartWith("Cannot reach the database: ");
-      expect(String(failed?.["reason"])).toContain(says);
+      expect(String(failed?.["reason"])).toMatch(says);
       expect(run.stdout + run.stderr).not.toContain(STUB_PASSWORD);
       expect(stubs.get(which)?.received().includes(STUB_PASSWORD)).toBe(false);
     },

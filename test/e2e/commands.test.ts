@@ -107,7 +107,7 @@ describe("plan", () => {
     });
     expect(jsonOf(json)["pending"]).toHaveLength(1);
     expect((await ask("up")).status).toBe(0);
-    expect((await ask("plan")).stdout).toBe("-- Nothing to do: the schema is at head\n");
+    expect((await ask("plan")).stdout).toBe("-- Nothing to do\n");
   });
 });
 

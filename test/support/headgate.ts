@@ -36,7 +36,8 @@ export function start(args: readonly string[], options: RunOptions = {}): Starte
   if (!existsSync(binary)) throw new Error(`${binary} is missing: bun run build`);
   const startMs = performance.now();
   const child = Bun.spawn([binary, ...args], {
-    env: { HEADGATE_LOG_FORMAT: "json", ...options.env },
+    // A probe's default budget is for one that runs alone: a busy test machine must not decide.
+    env: { HEADGATE_LOG_FORMAT: "json", HEADGATE_TIMEOUT: "10s", ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdin: "ignore",
     stdout: "pipe",

@@ -19,8 +19,8 @@ const BUNDLE = bundleOf(8, 9, 10);
 describe("renderUp()", () => {
   const nothing = { applied: [], head: 14, waitedMs: 0 } as const;
   const table: readonly [path: "fast" | "slow" | "skipped", text: string][] = [
-    ["fast", "Schema is at head: version 14 (fast path)\n"],
-    ["slow", "Schema is at head: version 14 (slow path)\n"],
+    ["fast", "Nothing to do: version 14 is there (fast path)\n"],
+    ["slow", "Nothing to do: version 14 is there (slow path)\n"],
     ["skipped", "Migrations skipped: they are another runner's\n"],
   ];
   test.each(table)("of nothing on the %s path", (path, text) => {
@@ -62,9 +62,7 @@ describe("renderDown()", () => {
 
 describe("renderPlan()", () => {
   test("of nothing", () => {
-    expect(renderPlan({ pending: [], waits: false })).toBe(
-      "-- Nothing to do: the schema is at head\n",
-    );
+    expect(renderPlan({ pending: [], waits: false })).toBe("-- Nothing to do\n");
   });
 
   test("of another runner's build", () => {

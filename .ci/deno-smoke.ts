@@ -1,0 +1,102 @@
+/**
+ * Headgate from source on Deno, against a real server, and the compiled binary on the same database: each must take the
+ * other's history for its own. Needs `dist/headgate`; ends in the line `N passed, N failed`.
+ */
+import { arch, platform } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { startLocalPostgres } from "../test/support/local-postgres.ts";
+
+interface Program {
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
+interface Expected {
+  readonly program: Program;
+  readonly args: readonly string[];
+  readonly status: number;
+  /** What stdout and stderr together must match. */
+  readonly says: RegExp;
+}
+
+const ROOT: string = join(import.meta.dirname, "..");
+const COMMAND_TIMEOUT_MS = 60_000;
+
+/** Through npm's starter in JavaScript, run by this Bun: it needs no Node, and no network. */
+const deno: Program = {
+  name: "deno",
+  command: [
+    process.execPath,
+    join(ROOT, "node_modules/deno/bin.cjs"),
+    "run",
+    "-A",
+    "--no-remote",
+    join(ROOT, "src/main.ts"),
+  ],
+};
+const binary: Program = { name: "dist/headgate", command: [join(ROOT, "dist/headgate")] };
+
+/** In this order, on one database each. */
+const runs: readonly (readonly Expected[])[] = [
+  [
+    { program: deno, args: ["probe"], status: 1, says: /./ },
+    { program: deno, args: ["up"], status: 0, says: /"event":"migration.applied"/ },
+    { program: deno, args: ["up"], status: 0, says: /fast path/ },
+    { program: deno, args: ["probe"], status: 0, says: /at head/ },
+    { program: binary, args: ["probe"], status: 0, says: /at head/ },
+    { program: binary, args: ["up"], status: 0, says: /fast path/ },
+  ],
+  [
+    { program: binary, args: ["up"], status: 0, says: /"event":"migration.applied"/ },
+    { program: deno, args: ["probe"], status: 0, says: /at head/ },
+    { program: deno, args: ["up"], status: 0, says: /fast path/ },
+  ],
+];
+
+const server = await startLocalPostgres();
+console.log(
+  `Deno smoke test on a local server, PostgreSQL ${server.version}, ${platform()}-${arch()}`,
+);
+let [passed, failed] = [0, 0];
+for (const [i, steps] of runs.entries()) {
+  const { url } = await server.createDatabase();
+  for (const expected of steps) {
+    const { isGood, detail } = await check(expected, url);
+    const what = `${expected.program.name} ${expected.args.join(" ")}`.padEnd(22);
+    console.log(`${isGood ? "ok    " : "FAILED"} database ${i + 1}: ${what} ${detail}`);
+    if (isGood) passed += 1;
+    else failed += 1;
+  }
+}
+await server.stop();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
+
+async function check(
+  { program, args, status, says }: Expected,
+  url: string,
+): Promise<{ isGood: boolean; detail: string }> {
+  const startMs = performance.now();
+  const child = Bun.spawn([...program.command, ...args], {
+    env: {
+      PATH: process.env["PATH"],
+      HOME: process.env["HOME"],
+      DENO_NO_UPDATE_CHECK: "1",
+      DATABASE_URL: url,
+      HEADGATE_LOG_FORMAT: "json",
+    },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: COMMAND_TIMEOUT_MS,
+    killSignal: "SIGKILL",
+  });
+  const texts = await Promise.all([child.stdout, child.stderr].map((s) => new Response(s).text()));
+  await child.exited;
+  const output = texts.join("");
+  const took = `exit ${child.exitCode ?? child.signalCode}, ${Math.round(performance.now() - startMs)} ms`;
+  if (child.exitCode === status && says.test(output)) return { isGood: true, detail: took };
+  const wanted = `wanted ${status} and ${says}`;
+  return { isGood: false, detail: `${took}, ${wanted}:\n${output.slice(-2000)}` };
+}

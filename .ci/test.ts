@@ -1,0 +1,184 @@
+/**
+ * The test command: finds or installs what the suite needs, builds `dist/headgate`, runs everything, and ends in the
+ * line `N passed, N failed`.
+ *
+ *   npm test                                everything, on servers of this machine
+ *   npm test -- test/e2e/race tls           the files whose path contains one of these words
+ *   npm test -- race -t "24 processes"      from the first flag on, arguments go to `bun test`
+ *
+ * TEST_SUBSTRATE=containers moves the servers into containers; an engine must answer then, and `.ci/run` shows how.
+ */
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { readSummary, type Summary } from "./bun-summary.ts";
+import { ensurePrograms } from "./prerequisites.ts";
+
+interface Part {
+  readonly name: string;
+  readonly folders: readonly string[];
+  readonly flags: readonly string[];
+  readonly needsServers: boolean;
+}
+
+type Result = Summary & { readonly part: Part; readonly durationMs: number };
+
+const ROOT: string = join(import.meta.dirname, "..");
+const SUBSTRATE: string = process.env["TEST_SUBSTRATE"] ?? "local";
+const BUILD_TIMEOUT_MS = 120_000;
+const TEST_TIMEOUT_MS = 120_000;
+const PART_TIMEOUT_MS = 1_500_000;
+
+const PARTS: readonly Part[] = [
+  {
+    name: "unit, architecture",
+    folders: ["test/unit", "test/arch"],
+    flags: ["--randomize"],
+    needsServers: false,
+  },
+  { name: "integration", folders: ["test/integration"], flags: [], needsServers: true },
+  { name: "end to end", folders: ["test/e2e"], flags: [], needsServers: true },
+];
+
+/** The only tests that may be skipped. Any other skipped test counts as failed. */
+const ALLOWED_SKIPS: readonly { readonly name: RegExp; readonly reason: string }[] = [
+  {
+    name: /^migrations released by a tag are unchanged$/,
+    reason: "this checkout has no release tag to compare with",
+  },
+];
+
+async function main(args: readonly string[]): Promise<number> {
+  const firstFlag = args.findIndex((arg) => arg.startsWith("-"));
+  const words = firstFlag === -1 ? args : args.slice(0, firstFlag);
+  const flags = args.slice(words.length);
+  const selection = PARTS.map((part) => ({ part, files: filesOf(part, words) }));
+  const selected = selection.filter(({ files }) => files.length > 0);
+  if (selected.length === 0) return refuse([`No test file's path contains ${words.join(" or ")}`]);
+
+  const missing = ensurePrograms();
+  if (missing.length > 0) return refuse(missing);
+  if (!build()) return report([], 1);
+
+  const results: Result[] = [];
+  for (const { part, files } of selected) results.push(await runPart(part, files, flags));
+  const hasRun = results.some(({ passed, failed }) => passed + failed > 0);
+  if (!hasRun) say("No test ran: that is a failure");
+  return report(results, hasRun ? 0 : 1);
+}
+
+/** One stream for everything, or the last line would not be the last. */
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function refuse(lines: readonly string[]): number {
+  for (const line of lines) say(line);
+  return 1;
+}
+
+function filesOf(part: Part, words: readonly string[]): readonly string[] {
+  return part.folders
+    .flatMap((folder) => readdirSync(join(ROOT, folder)).map((file) => `./${folder}/${file}`))
+    .filter((path) => path.endsWith(".test.ts"))
+    .filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
+    .sort();
+}
+
+function build(): boolean {
+  const run = spawnSync(process.execPath, [".ci/build.ts"], {
+    cwd: ROOT,
+    stdio: "inherit",
+    timeout: BUILD_TIMEOUT_MS,
+  });
+  if (run.status !== 0) say("dist/headgate cannot be built: nothing was tested");
+  return run.status === 0;
+}
+
+async function runPart(
+  part: Part,
+  files: readonly string[],
+  flags: readonly string[],
+): Promise<Result> {
+  say(`\n=== ${part.name}, on ${placeOf(part)}\n`);
+  const startMs = performance.now();
+  const timeout = ["--timeout", String(TEST_TIMEOUT_MS)];
+  const child = Bun.spawn(
+    [process.execPath, "test", ...files, ...timeout, ...part.flags, ...flags],
+    {
+      cwd: ROOT,
+      env: testEnvironment(),
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: PART_TIMEOUT_MS,
+      killSignal: "SIGKILL",
+    },
+  );
+  const [stdout, stderr] = await Promise.all([passOn(child.stdout), passOn(child.stderr)]);
+  await child.exited;
+  const status = child.exitCode ?? child.signalCode ?? "unknown";
+  return {
+    ...readSummary(`${stdout}\n${stderr}`, status),
+    part,
+    durationMs: performance.now() - startMs,
+  };
+}
+
+/** Bun leaves out the lines of skipped tests when it takes its reader for a program. */
+function testEnvironment(): Record<string, string | undefined> {
+  const { CLAUDECODE, AGENT, REPL_ID, FORCE_COLOR, ...env } = process.env;
+  return { ...env, TEST_SUBSTRATE: SUBSTRATE };
+}
+
+/** Shows a stream while it comes, and keeps it. */
+async function passOn(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) {
+    process.stdout.write(chunk);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function placeOf({ needsServers }: Part): string {
+  if (!needsServers) return "no server";
+  return SUBSTRATE === "local" ? "local servers" : SUBSTRATE;
+}
+
+/** Returns the exit status. */
+function report(results: readonly Result[], otherFailures: number): number {
+  say("");
+  let [passed, failed] = [0, otherFailures];
+  for (const result of results) {
+    const unexpected = result.skipped.filter((name) => reasonOf(name) === undefined);
+    passed += result.passed;
+    failed += result.failed + unexpected.length;
+    say(renderResult(result));
+    if (result.problem !== undefined) say(`  ${result.problem}`);
+    for (const name of result.skipped) {
+      say(`  skipped: ${name}: ${reasonOf(name) ?? "without a reason, counts as failed"}`);
+    }
+  }
+  say(`${passed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
+
+function reasonOf(test: string): string | undefined {
+  return ALLOWED_SKIPS.find(({ name }) => name.test(test))?.reason;
+}
+
+function renderResult({ part, passed, failed, skipped, durationMs }: Result): string {
+  const columns = [
+    part.name.padEnd(20),
+    placeOf(part).padEnd(14),
+    `${passed} passed`.padStart(12),
+    `${failed} failed`.padStart(11),
+    `${skipped.length} skipped`.padStart(12),
+    `${(durationMs / 1000).toFixed(1)} s`.padStart(10),
+  ];
+  return columns.join("");
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,43 @@
+/** The one place where an error becomes a line, an object and a status. */
+import { redact } from "../config/redact.ts";
+import { HeadgateError } from "../core/error.ts";
+import type { World } from "../flow/access.ts";
+import { exitStatusOf } from "./exit-status.ts";
+import { type Outcome, toJson } from "./run.ts";
+
+/** What shapes an error's way out, as far as it is known when the error comes. */
+export interface Shape {
+  /** `probe` answers 0 or 1 and nothing else. */
+  isProbe: boolean;
+  isJson: boolean;
+  log: World["log"];
+  secrets: readonly string[];
+}
+
+/** Logs the error; a probe's takes one line, or none when stdout has the object. */
+export function failed(shape: Shape, raw: unknown): Outcome {
+  const error = toHeadgateError(raw);
+  const exitStatus = shape.isProbe ? 1 : exitStatusOf(error);
+  const { code, hint } = error;
+  const message = redact(error.message, shape.secrets);
+  if (!shape.isProbe) {
+    shape.log("command.failed", { code, exit_status: exitStatus, message, hint });
+  } else if (!shape.isJson) {
+    shape.log("probe.not-ready", { code, reason: message.replaceAll("\n", "; ") });
+  }
+  const json = { error: { code, message, hint: hint ?? null }, exit_status: exitStatus };
+  return {
+    stdout: shape.isJson ? toJson(shape.isProbe ? "probe" : "error", json) : "",
+    exitStatus,
+  };
+}
+
+function toHeadgateError(error: unknown): HeadgateError {
+  if (error instanceof HeadgateError) return error;
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new HeadgateError(`Cannot go on: ${text}`, {
+    code: "unexpected",
+    hint: "This is a defect of headgate: report it with this text",
+    cause: error,
+  });
+}

@@ -1,0 +1,92 @@
+/** One step through the gate: one transaction, in which a task decides and acts. */
+import {
+  type DbError,
+  endsConnection,
+  isConnectionTrouble,
+  isContention,
+} from "../core/db-error.ts";
+import type { Ledger, LedgerPlace, LedgerRow } from "../core/ledger.ts";
+import type { Connection } from "../db/connection.ts";
+import { commit, enterLedger, type Gate, rollback, tryGate } from "../db/gate.ts";
+import { readSettledLedger } from "./state.ts";
+
+/** What a task wants of one step. */
+export type Decision<Plan> =
+  | { readonly kind: "nothing" }
+  | { readonly kind: "wait"; readonly row: LedgerRow }
+  | { readonly kind: "act"; readonly plan: Plan };
+
+/** What a look without the gate shows. */
+export interface Sight {
+  readonly isDone: boolean;
+  /** The ledger's highest version; -1: none. */
+  readonly mark: number;
+}
+
+/** What one command does inside the gate. */
+export interface Task<Plan> {
+  /** Throws to refuse. Called with the ledger as it is inside the gate. */
+  decide(ledger: Ledger): Promise<Decision<Plan>>;
+  /** Effect and ledger row, in the gate's transaction, without its COMMIT. */
+  act(connection: Connection, place: LedgerPlace, plan: Plan): Promise<void>;
+  /** The server's verdict at COMMIT, in the command's words. */
+  commitFailed(plan: Plan, error: DbError): Error;
+  committed(plan: Plan): void;
+  /** Without the gate: is it done, and how far is the ledger? */
+  peek(connection: Connection): Promise<Sight>;
+  /** The last look of a run that acted, once nothing is left to do. */
+  finish(connection: Connection, place: LedgerPlace): Promise<void>;
+}
+
+/** A connection and the gate that it goes through. */
+export interface Session {
+  readonly connection: Connection;
+  /** Where the gate is; asked once, when it is first needed. */
+  readonly gate: () => Promise<Gate>;
+}
+
+/** `busy`: the lock was not got. `stopped`: nothing is left to do. */
+export type StepOutcome =
+  | { readonly kind: "busy" }
+  | { readonly kind: "wait"; readonly row: LedgerRow }
+  | { readonly kind: "stopped" }
+  | { readonly kind: "done"; readonly createdLedger: boolean };
+
+/** Whatever it throws, the transaction is gone, and nothing of it stays but what COMMIT may have done. */
+export async function step<Plan>(
+  session: Session,
+  task: Task<Plan>,
+  onActing: (ledger: LedgerPlace) => void,
+): Promise<StepOutcome> {
+  const { connection } = session;
+  const gate = await session.gate();
+  if (!(await tryGate(connection, gate))) return { kind: "busy" };
+  try {
+    return await insideGate(connection, gate, task, onActing);
+  } catch (error) {
+    if (!endsConnection(error)) await rollback(connection);
+    throw error;
+  }
+}
+
+async function insideGate<Plan>(
+  connection: Connection,
+  gate: Gate,
+  task: Task<Plan>,
+  onActing: (ledger: LedgerPlace) => void,
+): Promise<StepOutcome> {
+  const isNew = await enterLedger(connection, gate);
+  const decision = await task.decide(await readSettledLedger(connection, gate.place));
+  if (decision.kind !== "act") {
+    await rollback(connection);
+    return decision.kind === "wait" ? decision : { kind: "stopped" };
+  }
+  onActing(gate.place);
+  await task.act(connection, gate.place, decision.plan);
+  await commit(connection).catch((error: unknown) => {
+    if (isConnectionTrouble(error) || isContention(error)) throw error;
+    throw task.commitFailed(decision.plan, error as DbError);
+  });
+  task.committed(decision.plan);
+  return { kind: "done", createdLedger: isNew };
+}

@@ -1,0 +1,25 @@
+/** Time as it passes, until the process must stop. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Clock } from "../ports.ts";
+
+/** Its sleep rejects with the signal's reason as soon as that aborts. */
+export function clockUntil(stop: AbortSignal): Clock {
+  return {
+    nowMs: () => performance.now(),
+    sleep: (durationMs) =>
+      delay(durationMs, undefined, { signal: stop }).catch(() => {
+        throw stop.reason;
+      }),
+    every: (intervalMs, call) => {
+      const timer = setInterval(call, intervalMs);
+      return () => clearInterval(timer);
+    },
+  };
+}
+
+/** Rejects with the signal's reason some time after it, in case something hangs that cannot be ended. */
+export function stopped(stop: AbortSignal, graceMs: number): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    stop.addEventListener("abort", () => setTimeout(() => reject(stop.reason), graceMs));
+  });
+}
