@@ -117,6 +117,6 @@ function instruction(program: Program, manager: PackageManager | undefined): str
   const what = `The tests need ${program.name} (${program.why})`;
   if (manager === undefined) return `${what}: install it and put it on the PATH`;
   const command = manager.commands.at(-1)?.join(" ").replace(" -qq", "");
-  const sudo = manager.needsRoot ? "sudo " : "";
+  const sudo = manager.needsRoot && process.getuid?.() !== 0 ? "sudo " : "";
   return `${what}: ${sudo}${command} ${packageOf(program, manager)}`;
 }

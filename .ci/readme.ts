@@ -98,7 +98,7 @@ function withBlock(document: string, name: string, content: string): string {
   if (others.length > 0 || parts.length !== 2 || before?.includes(end)) {
     throw new Error(`README.md must hold ${begin} and ${end} once each, in this order`);
   }
-  return `${before}${begin}\n\n${content}\n\n${end}${parts[1]}`;
+  return `${before}${begin}\n${content}\n${end}${parts[1]}`;
 }
 
 function commandsOf({ commands }: Setting): string {

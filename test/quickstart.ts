@@ -260,6 +260,7 @@ async function main(): Promise<number> {
   try {
     held = await tour(substrate);
   } catch (error) {
+    await Bun.sleep(10); // Ctrl-C ends the servers too, and their end may be seen before the signal
     console.error(`quickstart: ${stopped?.reason ?? messageOf(error)}`);
   } finally {
     await substrate.close();

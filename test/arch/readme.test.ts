@@ -25,9 +25,9 @@ function deadPaths(path: string, text: string): readonly string[] {
   const links = [...prose.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)].map(([, link = ""]) =>
     join(dirname(path), link),
   );
-  const named = [
-    ...prose.matchAll(/`((?:src|test|migrations|\.ci|\.github)\/[\w./-]+)`/g),
-  ].map(([, name = ""]) => name);
+  const named = [...prose.matchAll(/`((?:src|test|migrations|\.ci|\.github)\/[\w./-]+)`/g)].map(
+    ([, name = ""]) => name,
+  );
   return [...links, ...named]
     .filter((each) => !existsSync(join(ROOT, each)))
     .map((each) => `${path} names ${each}, which is not there`);
@@ -60,10 +60,10 @@ test("deadPaths() goes red on a dead link and a dead path, and on nothing else",
 
 describe("withBlocks()", () => {
   const blocks = { x: (): string => "new" };
-  const fresh = "a\n<!-- x:begin -->\n\nnew\n\n<!-- x:end -->\nb\n";
+  const fresh = "a\n<!-- x:begin -->\nnew\n<!-- x:end -->\nb\n";
 
   test("replaces what stands between the markers, and only that", () => {
-    expect(withBlocks("a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb\n", blocks)).toBe(fresh);
+    expect(withBlocks("a\n<!-- x:begin -->\n\nold\n<!-- x:end -->\nb\n", blocks)).toBe(fresh);
     expect(withBlocks(fresh, blocks)).toBe(fresh);
   });
 

@@ -47,6 +47,12 @@ describe("readSummary()", () => {
     ["it is colourful", colourful, 0, "2 passed, 0 failed"],
     ["tests were skipped", skip, 0, "1 passed, 0 failed, without b c + d"],
     [
+      "tests are listed twice",
+      `(skip) a\n\n1 tests skipped:\n(skip) a\n${nameless}`,
+      0,
+      "1 passed, 0 failed, without a",
+    ],
+    [
       "only the number tells of a skipped one",
       nameless,
       0,

@@ -62,6 +62,17 @@ afterAll(async () => {
 });
 
 describe("a peer that", () => {
+  test.each(peers)("%s: probe exits 1 within its budget", async (_which, behaviour) => {
+    const stub = await openStub(behaviour);
+    const run = await headgate(["probe", "--dir", dir, "--timeout", "900ms"], withUrl(stub.url));
+    await stub.close();
+    expect(run.status).toBe(1);
+    expect(run.wallMs).toBeLessThan(5000);
+    expect(run.stderr.trim().split("\n")).toHaveLength(1);
+    expect(eventOf(run, "probe.not-ready")?.["reason"]).toBeString();
+    expect(run.stdout + run.stderr).not.toContain(STUB_PASSWORD);
+  });
+
   test.each(peers)(
     "%s: up exits 7 in bounded time and says why",
     async (which, _behaviour, says) => {
@@ -76,17 +87,6 @@ describe("a peer that", () => {
       expect(stubs.get(which)?.received().includes(STUB_PASSWORD)).toBe(false);
     },
   );
-
-  test.each(peers)("%s: probe exits 1 within its budget", async (_which, behaviour) => {
-    const stub = await openStub(behaviour);
-    const run = await headgate(["probe", "--dir", dir, "--timeout", "900ms"], withUrl(stub.url));
-    await stub.close();
-    expect(run.status).toBe(1);
-    expect(run.wallMs).toBeLessThan(5000);
-    expect(run.stderr.trim().split("\n")).toHaveLength(1);
-    expect(eventOf(run, "probe.not-ready")?.["reason"]).toBeString();
-    expect(run.stdout + run.stderr).not.toContain(STUB_PASSWORD);
-  });
 });
 
 test("status and plan do not try again: 7 after one connection", async () => {

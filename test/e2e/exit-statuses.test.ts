@@ -114,39 +114,52 @@ const signals = [
   ["SIGTERM", 143],
 ] as const;
 
-describe("a signal ends up", () => {
-  test.each(signals)("%s during a migration: %d, and nothing of it stays", async (name, status) => {
-    const { url } = await server.createDatabase();
-    const run = start(["up", "--dir", sleepy], withUrl(url));
-    const isAsleep =
-      "select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
-    await until(url, isAsleep);
-    run.kill(name);
-    expect(await run.done).toMatchObject({ status, stdout: "" });
-    await until(url, `select where not exists (${isAsleep})`);
-    expect(await tablesOf(url)).toEqual([]);
+/** Both at once: each waits for a server that only now and then looks at its clients. */
+const eachSignal = (
+  check: (name: NodeJS.Signals, status: number) => Promise<void>,
+): Promise<unknown> => Promise.all(signals.map(([name, status]) => check(name, status)));
+
+describe("SIGINT is 130 and SIGTERM 143", () => {
+  test("during a migration, and nothing of it stays", async () => {
+    await eachSignal(async (name, status) => {
+      const { url } = await server.createDatabase();
+      const run = start(["up", "--dir", sleepy], withUrl(url));
+      const asleep = `select from pg_stat_activity
+where wait_event = 'PgSleep' and datname = current_database()`;
+      await until(url, asleep);
+      run.kill(name);
+      expect(await run.done).toMatchObject({ status, stdout: "" });
+      await until(url, `select where not exists (${asleep})`);
+      expect(await tablesOf(url)).toEqual([]);
+    });
   });
 
-  test.each(signals)("%s while it waits for its turn: %d at once", async (name, status) => {
-    const { url } = await server.createDatabase();
-    const held = await hold(url, "select pg_advisory_lock(5)");
-    const run = start(["up", "--dir", good, "--lock-id", "5"], withUrl(url));
-    await until(url, "select from pg_stat_activity where application_name = 'headgate'");
-    run.kill(name);
-    expect((await run.done).status).toBe(status);
-    await held.end();
-    expect(await tablesOf(url)).toEqual([]);
+  test("while up waits for its turn", async () => {
+    await eachSignal(async (name, status) => {
+      const { url } = await server.createDatabase();
+      const held = await hold(url, "select pg_advisory_lock(5)");
+      const run = start(["up", "--dir", good, "--lock-id", "5"], withUrl(url));
+      const connected = `select from pg_stat_activity
+where application_name = 'headgate' and datname = current_database()`;
+      await until(url, connected);
+      run.kill(name);
+      expect((await run.done).status).toBe(status);
+      await held.end();
+      expect(await tablesOf(url)).toEqual([]);
+    });
   });
 
-  test.each(signals)("%s while the server does not answer: %d at once", async (name, status) => {
-    const stub = await openStub();
-    const run = start(["up", "--dir", good, "--connect-timeout", "60s"], withUrl(stub.url));
-    while (stub.connections() === 0) await Bun.sleep(10);
-    run.kill(name);
-    const ended = await run.done;
-    await stub.close();
-    expect(ended.status).toBe(status);
-    expect(ended.wallMs).toBeLessThan(10_000);
+  test("while the server does not answer, and soon", async () => {
+    await eachSignal(async (name, status) => {
+      const stub = await openStub();
+      const run = start(["up", "--dir", good, "--connect-timeout", "60s"], withUrl(stub.url));
+      while (stub.connections() === 0) await Bun.sleep(10);
+      run.kill(name);
+      const ended = await run.done;
+      await stub.close();
+      expect(ended.status).toBe(status);
+      expect(ended.wallMs).toBeLessThan(10_000);
+    });
   });
 });
 
