@@ -33,7 +33,7 @@ async function main(argv: readonly string[]): Promise<Outcome> {
   process.exitCode = 1;
   const shape: Shape = {
     isProbe: false,
-    isJson: argv.includes("--json"),
+    isJson: argv.includes("--json") || process.env["HEADGATE_JSON"] === "true",
     log: () => undefined,
     secrets: [],
     stop: new AbortController(),
@@ -88,7 +88,7 @@ async function ask(
 ): Promise<Outcome> {
   if (command === "version") throw new TypeError("version needs no database");
   const source = await bundleSource(settings.dir);
-  const { main: target, direct, ignored } = loadConnection(settings, env, readFile);
+  const { main: target, direct, ignored } = loadConnection(command, settings, env, readFile);
   shape.secrets = [target, direct].flatMap((each) => (each ? secretsOf(each) : []));
   for (const each of direct ? [target, direct] : [target]) {
     shape.log("connection.chosen", { source: each.source, target: describeTarget(each) });

@@ -23,7 +23,8 @@ export function failed(shape: Shape, raw: unknown): Outcome {
   if (!shape.isProbe) {
     shape.log("command.failed", { code, exit_status: exitStatus, message, hint });
   } else if (!shape.isJson) {
-    shape.log("probe.not-ready", { code, reason: message.replaceAll("\n", "; ") });
+    const reason = hint === undefined ? message : `${message}. ${hint}`;
+    shape.log("probe.not-ready", { code, reason: reason.replaceAll("\n", "; ") });
   }
   const json = { error: { code, message, hint: hint ?? null }, exit_status: exitStatus };
   return {

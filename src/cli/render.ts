@@ -56,7 +56,7 @@ export function renderStatus(report: StatusReport): string {
       .join("  ")
       .trimEnd(),
   );
-  const answer = report.isReady ? "probe answers 0" : "probe answers 1";
+  const answer = `probe answers ${report.probe}`;
   return `${describeState(report.state)}; ${answer}\n\n${lines.join("\n")}\n`;
 }
 

@@ -150,6 +150,7 @@ function statusJson(
   return {
     state: report.state.kind,
     ready: report.isReady,
+    probe: report.probe,
     reason: describe(report.state),
     migrations: report.entries.map(({ version, name, state, row }) => ({
       version,

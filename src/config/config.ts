@@ -51,13 +51,19 @@ export function loadSettings(input: ConfigInput): {
  *
  * @throws {HeadgateError} `config-invalid`
  */
-export function loadConnection(settings: Settings, env: Env, readFile: ReadFile): Targets {
+export function loadConnection(
+  command: CommandName,
+  settings: Settings,
+  env: Env,
+  readFile: ReadFile,
+): Targets {
   return loadTargets({
     env,
     readFile,
     flags: {
       databaseUrlFile: settings.databaseUrlFile,
       direct: settings.direct === "auto" ? "auto" : undefined,
+      needsDirect: SETTINGS.direct.commands.includes(command),
       allowCleartext: settings.allowCleartext,
     },
   });
@@ -88,7 +94,9 @@ function rawValue(
 
 /** No `.env` is read unless it is named, and it never wins over a variable that is set. */
 function withEnvFile(input: ConfigInput): Env {
-  const path = rawValue("envFile", SETTINGS.envFile, input);
+  const { envFile } = SETTINGS;
+  const isOurs = envFile.commands.includes(input.command);
+  const path = isOurs ? rawValue("envFile", envFile, input) : undefined;
   if (path === undefined) return input.env;
   const text = input.readFile(path.text);
   if (text === undefined) throw settingsError(`${path.source} names a file that does not exist`);

@@ -25,6 +25,8 @@ export interface ConnectionFlags {
   readonly databaseUrlFile?: string | undefined;
   /** `--direct auto`: DIRECT_URL and DATABASE_URL_UNPOOLED count as well. */
   readonly direct?: "auto" | undefined;
+  /** False: the command never passes the gate, and a wrong direct address is not its business. */
+  readonly needsDirect?: boolean;
   readonly allowCleartext?: boolean | undefined;
 }
 
@@ -54,7 +56,8 @@ export interface Targets {
 export function loadTargets(input: ConnectionInput): Targets {
   const errors: HeadgateError[] = [];
   const main = attempt(() => loadMain(input), errors);
-  const direct = attempt(() => loadDirect(input), errors);
+  const needsDirect = input.flags.needsDirect !== false;
+  const direct = needsDirect ? attempt(() => loadDirect(input), errors) : undefined;
   throwIfAny(errors);
   if (main === undefined) throw settingsError("no database is named", NO_DATABASE_HINT);
   const ignored = [...main.ignored, ...(direct?.ignored ?? [])];

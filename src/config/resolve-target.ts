@@ -2,7 +2,7 @@
 
 import type { HeadgateError } from "../core/error.ts";
 import type { NonEmpty } from "../core/migration.ts";
-import type { HostPort, Target, TargetSessionAttrs } from "../core/target.ts";
+import type { HostPort, Target } from "../core/target.ts";
 import { type Env, envValue, readLibpqEnv } from "./libpq-env.ts";
 import type { ReadParameters, Setting, Settings } from "./parameters.ts";
 import { findPassword } from "./pgpass.ts";
@@ -17,7 +17,7 @@ const DEFAULT_PORT = 5432;
 /** Above it a timer's 32 bits overflow, and it fires at once. */
 const MAX_TIMEOUT_S = 2_147_483;
 
-const SESSION_ATTRS: readonly TargetSessionAttrs[] = [
+const SESSION_ATTRS: readonly string[] = [
   "any",
   "read-write",
   "read-only",
@@ -54,7 +54,10 @@ export function resolveTarget(explicit: ReadParameters, context: ResolveContext)
   const options = parseStartupOptions(settings.options?.value ?? "");
   return {
     target: toTarget(settings, options.searchPath, context),
-    ignored: [explicit, fromService, fromEnv, options].flatMap(({ ignored }) => ignored),
+    ignored: [
+      ...[explicit, fromService, fromEnv, options].flatMap(({ ignored }) => ignored),
+      ...(choosesServer(settings) ? ["target_session_attrs"] : []),
+    ],
   };
 }
 
@@ -71,7 +74,7 @@ function toTarget(
   const { env, readFile } = context;
   const tls = attempt(() => readTls(settings, hosts, env, readFile), errors);
   const connectTimeoutMs = attempt(() => readTimeoutMs(settings.connect_timeout), errors);
-  const attrs = attempt(() => readSessionAttrs(settings.target_session_attrs), errors);
+  attempt(() => checkSessionAttrs(settings.target_session_attrs), errors);
   const user = settings.user?.value ?? osUser(env);
   const database = settings.dbname?.value ?? user;
   const password = attempt(
@@ -91,7 +94,6 @@ function toTarget(
     connectTimeoutMs,
     applicationName: settings.application_name?.value,
     searchPath: settings.search_path?.value ?? searchPath,
-    targetSessionAttrs: attrs ?? "any",
     allowCleartext: context.allowCleartext,
     source: context.source,
   };
@@ -137,13 +139,14 @@ function readTimeoutMs(setting: Setting | undefined): number | undefined {
   return seconds <= 0 ? undefined : seconds * 1000;
 }
 
-function readSessionAttrs(setting: Setting | undefined): TargetSessionAttrs {
-  if (setting === undefined) return "any";
-  const attrs = SESSION_ATTRS.find((word) => word === setting.value);
-  if (attrs === undefined) {
-    throw settingsError(`${setting.origin} is not one of ${SESSION_ATTRS.join(", ")}`);
-  }
-  return attrs;
+/** The first host that answers is taken, whatever kind of server it is. */
+function choosesServer({ target_session_attrs: attrs }: Settings): boolean {
+  return attrs !== undefined && attrs.value !== "any";
+}
+
+function checkSessionAttrs(setting: Setting | undefined): void {
+  if (setting === undefined || SESSION_ATTRS.includes(setting.value)) return;
+  throw settingsError(`${setting.origin} is not one of ${SESSION_ATTRS.join(", ")}`);
 }
 
 function osUser(env: Env): string {

@@ -50,7 +50,7 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   ledger: parsed(parseLedgerName, "must be a table name, with or without its schema"),
   databaseUrlFile: toPath,
   direct: choice("auto", "off"),
-  connectTimeout: toPositiveMs,
+  connectTimeout: v.optional(toPositiveMs),
   allowCleartext: toBoolean,
   policy: choice("at-least", "exact"),
   timeout: toPositiveMs,

@@ -44,7 +44,8 @@ export interface Settings {
   readonly ledger: LedgerName;
   readonly databaseUrlFile: string | undefined;
   readonly direct: "auto" | "off";
-  readonly connectTimeout: number;
+  /** Undefined: as the connection settings say, else 5 s. */
+  readonly connectTimeout: number | undefined;
   readonly allowCleartext: boolean;
   readonly policy: Policy;
   readonly timeout: number;
@@ -101,9 +102,8 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flag: "connect-timeout",
     argument: "<duration>",
     variables: ["HEADGATE_CONNECT_TIMEOUT"],
-    default: "5s",
     commands: ASKING,
-    help: "For each host, TLS included",
+    help: "For each step: TCP, TLS, login; wins over the URL (5s)",
   },
   allowCleartext: {
     flag: "allow-cleartext",

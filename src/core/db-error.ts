@@ -14,7 +14,9 @@ export type DbErrorKind =
   /** Our own deadline passed and the socket was destroyed; the effect is unknown. */
   | "deadline"
   /** The server asked for a cleartext password on a connection without TLS. */
-  | "cleartext";
+  | "cleartext"
+  /** The server asks for an authentication method that we do not have. */
+  | "authentication";
 
 /** The server's fields (protocol section "Error and Notice Message Fields"). */
 export interface ServerFields {
@@ -93,7 +95,7 @@ export function isContention(error: unknown): boolean {
 /** True when a new connection may do better. */
 export function isConnectionTrouble(error: unknown): boolean {
   if (!(error instanceof DbError)) return false;
-  if (error.kind !== "server") return error.kind !== "cleartext";
+  if (error.kind !== "server") return error.kind !== "cleartext" && error.kind !== "authentication";
   const state = sqlStateOf(error) ?? "";
   return UNAVAILABLE.has(state) || state.startsWith("08");
 }

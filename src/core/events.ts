@@ -29,7 +29,7 @@ export const EVENTS = {
     message: "Head could not be read without the gate; falling back to the gate",
   },
   "gate.acquired": { level: "info", message: "Gate acquired" },
-  "gate.waiting": { level: "info", message: "Gate is held by another runner; waiting" },
+  "gate.waiting": { level: "info", message: "Another session is in the way; waiting" },
   "ledger.created": { level: "info", message: "Ledger created" },
   "migration.started": { level: "info", message: "Migration started" },
   "migration.running": { level: "info", message: "Migration is still running" },

@@ -92,6 +92,17 @@ export function tipState(head: Head, tip: Tip): TipState {
   return tip.below ? { kind: "behind", at: tip.below.version } : { kind: "fresh" };
 }
 
+/** What a probe sees of this ledger. */
+export function tipOf(head: Head, ledger: Ledger): Tip {
+  if (ledger.kind === "absent") return ledger;
+  return {
+    kind: "present",
+    head: ledger.rows.find((row) => row.version === head.version),
+    above: ledger.rows.filter((row) => row.version > head.version),
+    below: ledger.rows.findLast((row) => row.version < head.version),
+  };
+}
+
 /** Whether the state answers "the schema is there". */
 export function isReady(state: HeadState | TipState, policy: Policy): boolean {
   if (state.kind === "at-head") return true;

@@ -5,15 +5,6 @@ import type { NonEmpty } from "./migration.ts";
 /** libpq's words, weakest first. */
 export type SslMode = "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
 
-/** libpq's words for the kind of server to accept out of several hosts. */
-export type TargetSessionAttrs =
-  | "any"
-  | "read-write"
-  | "read-only"
-  | "primary"
-  | "standby"
-  | "prefer-standby";
-
 /** A host that starts with "/" is the directory of a Unix socket. IPv6 stands without brackets. */
 export interface HostPort {
   readonly host: string;
@@ -40,7 +31,6 @@ export interface Target {
   readonly applicationName: string | undefined;
   /** As the server would read it: `app, public`. Never a startup parameter: poolers refuse it. */
   readonly searchPath: string | undefined;
-  readonly targetSessionAttrs: TargetSessionAttrs;
   /** A password may cross the network without TLS and without SCRAM or md5. */
   readonly allowCleartext: boolean;
   /** What decided: `DATABASE_URL`, `--database-url-file`, `PGHOST, PGUSER`. */

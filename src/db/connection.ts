@@ -12,14 +12,10 @@
  *     socket: a late answer must never be taken for the next question's.
  * (5) A pooler refuses start-up parameters. So application_name is the only one that is sent.
  */
-import type { Socket } from "node:net";
-import postgres from "postgres";
 import { DbError } from "../core/db-error.ts";
 import type { Target } from "../core/target.ts";
-import { refuseCleartext } from "./cleartext.ts";
+import { endLife, type Life, openDriver } from "./driver.ts";
 import { toDbError } from "./driver-error.ts";
-import { watchFatal } from "./fatal-error.ts";
-import { openSocket } from "./socket.ts";
 
 /** Column names to values, as the driver reads them. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -68,7 +64,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     destroySocket: () => undefined,
     loginTimer: undefined,
     isLoggedIn: false,
-    isCleartextRefused: false,
+    isRefused: false,
   };
   const sql = openDriver(options, life);
   const prefix = options.tag === undefined ? "" : `${tagComment(options.tag)} `;
@@ -91,7 +87,7 @@ export function openConnection(options: ConnectionOptions): Connection {
       life.error ??= new DbError("lost", "connection closed by us");
       if (isOpen) await sql.end({ timeout: GOODBYE_S });
     },
-    destroy: (error) => end(life, error),
+    destroy: (error) => endLife(life, error),
   };
 }
 
@@ -100,93 +96,10 @@ export function tagComment(run: string): string {
   return `/* headgate:${run} */`;
 }
 
-/** Why the connection ended, once it has, and how to end it. */
-interface Life {
-  error: Error | undefined;
-  destroySocket: () => void;
-  loginTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Before that the driver itself reports what the server says. */
-  isLoggedIn: boolean;
-  isCleartextRefused: boolean;
-}
-
-function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
-  const { target } = options;
-  let used = false;
-  const socket = async (): Promise<unknown> => {
-    if (used) throw new DbError("lost", "connection lost");
-    used = true;
-    return openWatched(options, life);
-  };
-  return postgres({
-    host: target.hosts[0].host,
-    port: target.hosts[0].port,
-    user: target.user,
-    database: target.database,
-    // A promise that never settles: the answer must not leave, and a rejection would be nobody's.
-    password: () =>
-      life.isCleartextRefused ? new Promise<string>(() => undefined) : (target.password ?? ""),
-    ssl: false,
-    max: 1,
-    prepare: false,
-    fetch_types: false,
-    max_lifetime: null,
-    idle_timeout: 0,
-    connect_timeout: 0,
-    connection: { application_name: options.applicationName },
-    onnotice: (notice) => options.onNotice?.(String(notice["message"] ?? "")),
-    onparameter: () => {
-      life.isLoggedIn = true;
-      clearTimeout(life.loginTimer);
-    },
-    onclose: () => {
-      clearTimeout(life.loginTimer);
-      life.error ??= new DbError("lost", "connection lost");
-    },
-    // In the driver, but not in its types.
-    ...({ socket } as object),
-  });
-}
-
-/** The socket, with everything on it that the driver does not see or does not say. */
-async function openWatched(
-  { target, connectTimeoutMs }: ConnectionOptions,
-  life: Life,
-): Promise<Socket> {
-  const { socket, isPrivate } = await openSocket(target, connectTimeoutMs);
-  life.destroySocket = () => void socket.destroy();
-  if (life.error) socket.destroy();
-  boundLogin(life, connectTimeoutMs);
-  watchFatal(socket, (error) => {
-    if (life.isLoggedIn) life.error ??= error;
-  });
-  if (!isPrivate && !target.allowCleartext) {
-    refuseCleartext(socket, (error) => {
-      life.isCleartextRefused = true;
-      end(life, error);
-    });
-  }
-  return socket;
-}
-
-/** Who takes the connection and then says nothing is no server; the first parameter ends the login. */
-function boundLogin(life: Life, timeoutMs: number): void {
-  life.loginTimer = setTimeout(
-    () => end(life, new DbError("connect", `no login within ${timeoutMs} ms`)),
-    timeoutMs,
-  );
-}
-
-function end(life: Life, error: Error): void {
-  life.error ??= error;
-  clearTimeout(life.loginTimer);
-  life.destroySocket();
-}
-
 async function withDeadline<T>(pending: Promise<T>, deadlineMs: number, life: Life): Promise<T> {
   if (deadlineMs === UNBOUNDED) return pending;
   const timer = setTimeout(
-    () => end(life, new DbError("deadline", `no answer within ${deadlineMs} ms`)),
+    () => endLife(life, new DbError("deadline", `no answer within ${deadlineMs} ms`)),
     deadlineMs,
   );
   try {

@@ -14,7 +14,7 @@
  * (5) The ledger is read after LOCK TABLE, never before: the row of the runner that went first must
  *     be visible, and its primary key is the last fence should every lock fail.
  */
-import { DbError } from "../core/db-error.ts";
+import { CREATION_RACE, DbError, LOCK_NOT_AVAILABLE } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import { type GateKey, keyArguments } from "../core/gate-key.ts";
 import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier.ts";
@@ -91,10 +91,17 @@ export async function enterLedger(connection: Connection, gate: Gate): Promise<b
   const tenancy = await readTenancy(connection, gate.place);
   if (!tenancy.exists) {
     if (!tenancy.mayCreate) throw mayNotCreate(gate.place, tenancy.role, tenancy.schemaOwner);
-    await createLedger(connection, gate.place);
+    await createLedger(connection, gate.place).catch(retryLostRace);
   }
   await connection.run(`lock table ${quoteLedger(gate.place)} in share row exclusive mode`);
   return !tenancy.exists;
+}
+
+/** Somebody who does not pass the gate created it meanwhile: as good as a lock that was not got. */
+function retryLostRace(error: unknown): never {
+  if (!(error instanceof DbError) || !CREATION_RACE.has(error.server?.sqlState ?? "")) throw error;
+  const server = error.server && { ...error.server, sqlState: LOCK_NOT_AVAILABLE };
+  throw new DbError("server", error.message, { cause: error, ...(server ? { server } : {}) });
 }
 
 function mayNotCreate(place: LedgerPlace, role: string, owner: string): HeadgateError {

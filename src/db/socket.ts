@@ -36,7 +36,7 @@ export async function openSocket(target: Target, timeoutMs: number): Promise<Ope
       failures.push(`${host.host}:${host.port}: ${reasonOf(error)}`);
     }
   }
-  throw new DbError("connect", `Cannot connect to ${failures.join("; ")}`);
+  throw new DbError("connect", `no connection to ${failures.join("; ")}`);
 }
 
 async function openHost(target: Target, host: HostPort, timeoutMs: number): Promise<OpenSocket> {

@@ -23,8 +23,11 @@ export interface Access {
   /** Past the pooler, for the gate and DDL. */
   readonly direct: Target | undefined;
   readonly ledger: LedgerName;
-  readonly connectTimeoutMs: number;
+  /** Undefined: as the target says, else 5 s. */
+  readonly connectTimeoutMs: number | undefined;
 }
+
+const CONNECT_TIMEOUT_MS = 5000;
 
 /** The migrations at hand. The head alone answers most questions, and costs no parsing. */
 export interface BundleSource {
@@ -37,7 +40,7 @@ export function connect(world: World, access: Access, target: Target, tag?: stri
   const connection = openConnection({
     target,
     applicationName: target.applicationName ?? "headgate",
-    connectTimeoutMs: target.connectTimeoutMs ?? access.connectTimeoutMs,
+    connectTimeoutMs: access.connectTimeoutMs ?? target.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     onNotice: (message) => world.log("server.notice", { message }),
     ...(tag === undefined ? {} : { tag }),
   });

@@ -109,9 +109,17 @@ const HINTS: Readonly<Record<string, string>> = {
   "57P03": "The server is starting or stopping: try again",
 };
 
+/** Our own words, from `db/socket.ts`. */
+const NO_TLS = "the server does not offer TLS";
+
 function hintFor(error: DbError): string {
   if (error.kind === "cleartext")
     return "Use TLS (sslmode=require or better), or --allow-cleartext";
+  if (error.kind === "authentication") {
+    return "Let this role log in with scram-sha-256, md5 or a certificate in pg_hba.conf";
+  }
+  if (error.message.includes(NO_TLS))
+    return "Turn TLS on at the server, or ask for less: sslmode=prefer";
   const known = HINTS[error.server?.sqlState ?? ""];
   if (known !== undefined) return known;
   return "Check host, port, DNS and network policy, and that the server runs";

@@ -1,5 +1,13 @@
 /** `status`: every migration with its state, and what a probe concludes and why. Only reads. */
-import { type HeadState, headState, isReady, type Policy } from "../core/head.ts";
+import {
+  type HeadState,
+  headOf,
+  headState,
+  isReady,
+  type Policy,
+  tipOf,
+  tipState,
+} from "../core/head.ts";
 import { type Ledger, type LedgerRow, rowsOf } from "../core/ledger.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
 import { type Access, connect, type World, withConnection } from "./access.ts";
@@ -17,7 +25,10 @@ export interface StatusEntry {
 /** The whole picture, and what a probe makes of it. */
 export interface StatusReport {
   readonly state: HeadState;
+  /** Whether the whole ledger says that the schema is there. */
   readonly isReady: boolean;
+  /** What a probe answers: it sees no row that was altered by hand below the head. */
+  readonly probe: 0 | 1;
   /** Ascending by version. */
   readonly entries: readonly StatusEntry[];
 }
@@ -64,7 +75,9 @@ export function toReport(
     .filter((row) => !known.has(row.version))
     .map((row): StatusEntry => ({ version: row.version, name: row.name, row, state: "unknown" }));
   const entries = [...ours, ...foreign].sort((a, b) => a.version - b.version);
-  return { state, isReady: isReady(state, policy), entries };
+  const seen = tipState(headOf(bundle), tipOf(headOf(bundle), ledger));
+  const probe = isReady(seen, policy) ? 0 : 1;
+  return { state, isReady: isReady(state, policy), probe, entries };
 }
 
 function stateOf(row: LedgerRow | undefined): StatusEntry["state"] {

@@ -23,19 +23,20 @@ export interface UpRequest extends UpWish {
   readonly lockId: bigint | undefined;
 }
 
-/** A task that can say afterwards what it did. */
+/** What to do, and in whose name. */
+export interface Work {
+  readonly request: UpRequest;
+  readonly run: Run;
+}
+
+/** The task, and what came of it. */
 export interface UpTask extends Task<NonEmpty<Migration>> {
   /** What the ledger says this run applied; known when the task is done. */
   applied(): readonly Applied[];
 }
 
 /** Applies what is pending, one migration per transaction or all in one. */
-export function upTask(
-  world: World,
-  access: Access,
-  source: BundleSource,
-  work: { readonly request: UpRequest; readonly run: Run },
-): UpTask {
+export function upTask(world: World, access: Access, source: BundleSource, work: Work): UpTask {
   const { request, run } = work;
   let inFlight: readonly Applied[] = [];
   let applied: readonly Applied[] = [];

@@ -6,14 +6,11 @@ import { decideUp, notReadyError } from "../core/decide.ts";
 import { HeadgateError } from "../core/error.ts";
 import { isReady, type Policy } from "../core/head.ts";
 import type { Connection } from "../db/connection.ts";
-import type { Run } from "../db/record.ts";
 import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
-import { type Applied, BodyCommitted } from "./apply.ts";
+import type { Applied } from "./apply.ts";
 import { unreadableError } from "./db-trouble.ts";
-import { type GateWish, throughGate } from "./gate-loop.ts";
-import { leaveFailedRow } from "./leave-failed-row.ts";
 import { readableName, readHeadState, readTipState } from "./state.ts";
-import { type UpRequest, upTask } from "./up-task.ts";
+import type { UpRequest, Work } from "./up-task.ts";
 
 /** What `up` did. */
 export interface UpReport {
@@ -42,40 +39,15 @@ export async function up(
   const report = { applied: [], head: request.to ?? source.head.version, waitedMs: 0 };
   if (request.isVerifyOnly) {
     await verify(world, access, source, request.policy);
-    return { ...report, path: "skipped" };
+    return { ...report, head: source.head.version, path: "skipped" };
   }
   const first = await firstLook(world, access, source, work);
-  if (first.isDone) return { ...report, path: "fast" };
-  return { ...report, ...(await slowPath(world, access, source, { ...work, ...first })) };
-}
-
-/** What to do, and in whose name. */
-export interface Work {
-  readonly request: UpRequest;
-  readonly run: Run;
-}
-
-async function slowPath(
-  world: World,
-  access: Access,
-  source: BundleSource,
-  work: Work & Pick<GateWish, "opened" | "waitsFirst">,
-): Promise<Omit<UpReport, "head">> {
-  const { request, run, opened, waitsFirst } = work;
-  const wish: GateWish = {
-    lockWaitMs: request.lockWaitMs,
-    foreignKey: request.lockId,
-    runId: run.id,
-  };
-  const task = upTask(world, access, source, work);
-  try {
-    const passage = await throughGate(world, access, { ...wish, opened, waitsFirst }, task);
-    const path = passage.hasActed ? "slow" : "fast";
-    return { path, applied: task.applied(), waitedMs: passage.waitedMs };
-  } catch (error) {
-    if (!(error instanceof BodyCommitted)) throw error;
-    throw await leaveFailedRow(world, access, wish, { run, error, found: "absent" });
+  if (first.isDone) {
+    if (request.to === undefined) world.log("schema.at-head");
+    return { ...report, path: "fast" };
   }
+  const { slowPath } = await import("./slow-path.ts");
+  return { ...report, ...(await slowPath(world, access, source, { ...work, ...first })) };
 }
 
 /** Somebody else migrates: head must be there, and nothing is written. */
@@ -114,7 +86,6 @@ async function firstLook(
   let opened: Connection | undefined;
   try {
     const sight = await lookWithoutGate(connection, access, source, request);
-    if (sight.isDone) world.log("schema.at-head");
     if (!sight.isDone && !access.direct) opened = connection;
     return { ...sight, opened };
   } catch (error) {

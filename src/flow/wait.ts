@@ -70,6 +70,6 @@ export function createWaiter(world: World, boundMs: number): Waiter {
 function timeoutError(boundMs: number, holder: string): HeadgateError {
   return new HeadgateError(`Cannot pass the gate within ${boundMs} ms: ${holder}`, {
     code: "gate-timeout",
-    hint: "Nothing was changed. If that holder is healthy, raise --lock-wait; if it is not, end it: select pg_terminate_backend(pid)",
+    hint: "Nothing is left half-done. If that holder is healthy, raise --lock-wait; if it is not, end it: select pg_terminate_backend(pid)",
   });
 }

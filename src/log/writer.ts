@@ -34,7 +34,7 @@ export function createLog(settings: LogSettings): Log {
             msg: message,
             ...renamed(known),
           })
-        : `${level === "info" ? "" : `${level}: `}${message}${known.map(toText).join("")}`;
+        : `${level === "info" ? "" : `${level}: `}${message}${inLines(known).map(toText).join("")}`;
     settings.write(`${settings.redact(printable(line))}\n`);
   };
 }
@@ -43,6 +43,15 @@ function renamed(entries: readonly (readonly [string, Fields[string]])[]): Field
   return Object.fromEntries(
     entries.map(([key, value]) => [key === "message" ? "reason" : key, value]),
   );
+}
+
+/** What stays on the marker's line comes first. */
+function inLines(
+  entries: readonly (readonly [string, Fields[string]])[],
+): readonly (readonly [string, Fields[string]])[] {
+  const isLong = ([, value]: readonly [string, Fields[string]]): boolean =>
+    String(value).includes("\n");
+  return [...entries.filter((entry) => !isLong(entry)), ...entries.filter(isLong)];
 }
 
 /** A text of several lines stands below its marker. */

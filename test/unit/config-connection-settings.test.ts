@@ -40,7 +40,6 @@ test("loadTargets() completes a bare URL with libpq's defaults", () => {
       connectTimeoutMs: undefined,
       applicationName: undefined,
       searchPath: undefined,
-      targetSessionAttrs: "any",
       allowCleartext: false,
       source: "DATABASE_URL",
     },
@@ -168,11 +167,6 @@ describe("loadTargets() fields", () => {
     [{ DATABASE_URL: url, PGCONNECT_TIMEOUT: "3" }, { connectTimeoutMs: 3000 }],
     [{ DATABASE_URL: `${url}?application_name=one`, PGAPPNAME: "two" }, { applicationName: "one" }],
     [{ DATABASE_URL: url, PGAPPNAME: "two" }, { applicationName: "two" }],
-    [
-      { DATABASE_URL: `${url}?target_session_attrs=read-write` },
-      { targetSessionAttrs: "read-write" },
-    ],
-    [{ DATABASE_URL: url, PGTARGETSESSIONATTRS: "primary" }, { targetSessionAttrs: "primary" }],
     [{ DATABASE_URL: `${url}?options=-c%20search_path=app` }, { searchPath: "app" }],
     [{ DATABASE_URL: url, PGOPTIONS: "-c search_path=app" }, { searchPath: "app" }],
     [{ DATABASE_URL: `${url}?search_path=one,two` }, { searchPath: "one,two" }],
@@ -181,6 +175,14 @@ describe("loadTargets() fields", () => {
   ];
   test.each(table)("of %j", (env, part) => {
     expect(mainOf(env)).toMatchObject(part);
+  });
+
+  test.each([
+    ["any", []],
+    ["read-write", ["target_session_attrs"]],
+  ])("say that target_session_attrs=%s is not honoured: %j", (attrs, ignored) => {
+    const env = { DATABASE_URL: `${url}?target_session_attrs=${attrs}` };
+    expect(loadTargets({ env, readFile: () => undefined, flags: {} }).ignored).toEqual(ignored);
   });
 
   test("pass allowCleartext on", () => {

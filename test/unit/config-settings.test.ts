@@ -20,7 +20,7 @@ const DEFAULTS: Settings = {
   ledger: { schema: undefined, table: "headgate_migrations" },
   databaseUrlFile: undefined,
   direct: "off",
-  connectTimeout: 5000,
+  connectTimeout: undefined,
   allowCleartext: false,
   policy: "at-least",
   timeout: 900,

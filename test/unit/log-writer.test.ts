@@ -34,7 +34,7 @@ describe("createLog() text", () => {
     [
       "command.failed",
       { code: "drifted", message: "line 1\nline 2", hint: "look" },
-      "error: Command failed code=drifted\n  line 1\n  line 2 hint=look\n",
+      "error: Command failed code=drifted hint=look\n  line 1\n  line 2\n",
     ],
     ["made.up", { n: 1 }, "made.up n=1\n"],
   ];

@@ -128,6 +128,11 @@ describe("toReport()", () => {
     ["at-least", true],
     ["exact", false],
   ];
+  test("says what a probe answers where that differs: rows below the head altered by hand", () => {
+    const report = toReport(BUNDLE, present(row(1), row(3)), "at-least");
+    expect(report).toMatchObject({ state: { kind: "drifted" }, isReady: false, probe: 0 });
+  });
+
   test.each(ready)("answers as the probe does under %s", (policy, then) => {
     const ledger = present(row(1), row(2), row(3), row(4));
     expect(toReport(BUNDLE, ledger, policy).isReady).toBe(then);

@@ -1,0 +1,91 @@
+/** The driver, held to one socket, with what it does not see or does not say watched for it. */
+import type { Socket } from "node:net";
+import postgres from "postgres";
+import { DbError } from "../core/db-error.ts";
+import { watchAuthentication } from "./authentication.ts";
+import type { ConnectionOptions } from "./connection.ts";
+import { watchFatal } from "./fatal-error.ts";
+import { openSocket } from "./socket.ts";
+
+/** Why the connection ended, once it has, and how to end it. */
+export interface Life {
+  error: Error | undefined;
+  destroySocket: () => void;
+  loginTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Before that the driver itself reports what the server says. */
+  isLoggedIn: boolean;
+  isRefused: boolean;
+}
+
+/** A driver that has one socket in its life. Nothing is sent before the first statement. */
+export function openDriver(options: ConnectionOptions, life: Life): postgres.Sql {
+  const { target } = options;
+  let used = false;
+  const socket = async (): Promise<unknown> => {
+    if (used) throw new DbError("lost", "connection lost");
+    used = true;
+    return openWatched(options, life);
+  };
+  return postgres({
+    host: target.hosts[0].host,
+    port: target.hosts[0].port,
+    user: target.user,
+    database: target.database,
+    // A promise that never settles: the answer must not leave, and a rejection would be nobody's.
+    password: () =>
+      life.isRefused ? new Promise<string>(() => undefined) : (target.password ?? ""),
+    ssl: false,
+    max: 1,
+    prepare: false,
+    fetch_types: false,
+    max_lifetime: null,
+    idle_timeout: 0,
+    connect_timeout: 0,
+    connection: { application_name: options.applicationName },
+    onnotice: (notice) => options.onNotice?.(String(notice["message"] ?? "")),
+    onparameter: () => {
+      life.isLoggedIn = true;
+      clearTimeout(life.loginTimer);
+    },
+    onclose: () => {
+      clearTimeout(life.loginTimer);
+      life.error ??= new DbError("lost", "connection lost");
+    },
+    // In the driver, but not in its types.
+    ...({ socket } as object),
+  });
+}
+
+/** The socket, with everything on it that the driver does not see or does not say. */
+async function openWatched(
+  { target, connectTimeoutMs }: ConnectionOptions,
+  life: Life,
+): Promise<Socket> {
+  const { socket, isPrivate } = await openSocket(target, connectTimeoutMs);
+  life.destroySocket = () => void socket.destroy();
+  if (life.error) socket.destroy();
+  boundLogin(life, connectTimeoutMs);
+  watchFatal(socket, (error) => {
+    if (life.isLoggedIn) life.error ??= error;
+  });
+  watchAuthentication(socket, isPrivate || target.allowCleartext, (error) => {
+    life.isRefused = true;
+    endLife(life, error);
+  });
+  return socket;
+}
+
+/** Who takes the connection and then says nothing is no server; the first parameter ends the login. */
+function boundLogin(life: Life, timeoutMs: number): void {
+  life.loginTimer = setTimeout(
+    () => endLife(life, new DbError("connect", `no login within ${timeoutMs} ms`)),
+    timeoutMs,
+  );
+}
+
+/** Destroys the socket; every call from now on fails with the first error. */
+export function endLife(life: Life, error: Error): void {
+  life.error ??= error;
+  clearTimeout(life.loginTimer);
+  life.destroySocket();
+}
