@@ -84,9 +84,6 @@ function requireServer(): void {
     throw new Error(`npm has no PostgreSQL server for ${here}, only for ${targets.join(", ")}`);
   }
   packageOf(18);
-  if (findProgram("ps") === null) {
-    throw new Error("Cannot stop what it would start: there is no program ps (Debian: procps)");
-  }
 }
 
 async function build(): Promise<void> {
@@ -256,7 +253,7 @@ async function main(): Promise<number> {
   setTimeout(() => stopBecause(overdue, 1), TOUR_TIMEOUT_MS).unref();
 
   const substrate = await openSubstrate("local");
-  let held = false;
+  let held: boolean | undefined;
   try {
     held = await tour(substrate);
   } catch (error) {
@@ -266,6 +263,7 @@ async function main(): Promise<number> {
     await substrate.close();
   }
   if (stopped !== undefined) return stopped.exitStatus;
+  if (held === undefined) return 1;
   const verdict = held ? green("Everything held.") : red("Not everything held.");
   say("", `${verdict} All that was started is stopped again.`);
   return held ? 0 : 1;

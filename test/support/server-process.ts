@@ -1,5 +1,6 @@
 /** Starts a server program and sends signals to it and to the children it forked. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
@@ -121,7 +122,34 @@ interface ProcessRow {
   readonly isZombie: boolean;
 }
 
+/** From /proc where there is one: small images have no `ps`. */
 function listProcesses(): readonly ProcessRow[] {
+  return existsSync("/proc/self/stat") ? listFromProc() : listFromPs();
+}
+
+function listFromProc(): readonly ProcessRow[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const stat = readStat(name);
+      // The name in parentheses may hold anything: what counts stands behind the last one.
+      const [state, ppid] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return stat === ""
+        ? []
+        : [{ pid: Number(name), ppid: Number(ppid), isZombie: state === "Z" }];
+    });
+}
+
+/** Empty for a process that has just ended. */
+function readStat(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function listFromPs(): readonly ProcessRow[] {
   const columns = ["pid=", "ppid=", "stat="].flatMap((column) => ["-o", column]);
   const rows = execFileSync("ps", ["-A", ...columns], { encoding: "utf8" })
     .trim()
@@ -132,7 +160,7 @@ function listProcesses(): readonly ProcessRow[] {
   });
 }
 
-/** Read from `ps`: each PostgreSQL backend starts its own session, so no process group covers them. */
+/** By parent: each PostgreSQL backend starts its own session, so no process group covers them. */
 function childrenOf(parent: number): readonly number[] {
   return listProcesses()
     .filter(({ ppid }) => ppid === parent)
