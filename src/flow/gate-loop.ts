@@ -15,7 +15,6 @@ import { type Session, type StepOutcome, step, type Task } from "./step.ts";
 import { createWaiter, type Waiter } from "./wait.ts";
 
 /** How long to wait, and under which names. */
-/** How long to wait, and under which names. */
 export interface GateWish {
   readonly lockWaitMs: number;
   readonly foreignKey: bigint | undefined;
