@@ -1,19 +1,11 @@
 /** Migrations that the server or headgate refuses: where the caret points, and that nothing of them stays. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, type Run, withUrl } from "../support/headgate.ts";
 import { asRole, query, tablesOf } from "../support/query.ts";
-import { openSubstrate, type PostgresServer, type Substrate } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
-let substrate: Substrate;
-let server: PostgresServer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-}, 60_000);
-
-afterAll(() => substrate?.close(), 60_000);
+const servers = useServers();
 
 const LEDGER = "public.headgate_migrations";
 const said = (run: Run): string => String(eventOf(run, "command.failed")?.["reason"]);
@@ -45,7 +37,7 @@ describe("the caret of the server's error stands", () => {
     ["in the second of two statements", "select 'ok'; select nosuch", "1:21", "nosuch"],
   ];
   test.each(cases)("%s", async (_where, sql, place, text) => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     const run = await headgate(["up", "--dir", migrationFolder({ "1_x.sql": sql })], withUrl(url));
     expect(run.status).toBe(4);
     expect(pointedAt(said(run))).toEqual({ place: `1_x.sql:${place}`, text });
@@ -53,7 +45,7 @@ describe("the caret of the server's error stands", () => {
   });
 
   test("in a down part, which leaves table and row", async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     const sql = "-- migrate:up\ncreate table a ();\n-- migrate:down\ndrop table a;\nselect nosuch;";
     const dir = migrationFolder({ "1_x.sql": sql });
     expect((await headgate(["up", "--dir", dir], withUrl(url))).status).toBe(0);
@@ -67,7 +59,7 @@ describe("the caret of the server's error stands", () => {
 });
 
 test("what came before a broken migration stays, with its row, and a corrected file goes on", async () => {
-  const { url } = await server.createDatabase();
+  const { url } = await servers.postgres.createDatabase();
   const first = { "1_a.sql": "create table a ();" };
   const up = (second: string): Promise<Run> =>
     headgate(["up", "--dir", migrationFolder({ ...first, "2_b.sql": second })], withUrl(url));
@@ -79,7 +71,7 @@ test("what came before a broken migration stays, with its row, and a corrected f
 });
 
 test("a constraint that fails at COMMIT is a failed migration, and nothing of it stays", async () => {
-  const { url } = await server.createDatabase();
+  const { url } = await servers.postgres.createDatabase();
   const sql =
     "create table p (id int primary key deferrable initially deferred); insert into p values (1), (1);";
   const run = await headgate(["up", "--dir", migrationFolder({ "1_p.sql": sql })], withUrl(url));
@@ -104,7 +96,7 @@ describe("refused before anything runs, with a caret:", () => {
     ["\\connect other", "1:1", "\\connect is refused"],
   ];
   test.each(cases)("%p", async (sql, place, says) => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     const dir = migrationFolder({ "1_a.sql": "create table a ();", "2_b.sql": sql });
     for (const command of ["up", "plan"]) {
       const run = await headgate([command, "--dir", dir], withUrl(url));
@@ -115,7 +107,7 @@ describe("refused before anything runs, with a caret:", () => {
   });
 
   test("every offender of every pending file, transaction:false too", async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     const files = {
       "1_a.sql": "commit; reset all;",
       "2_b.sql": "select 1;",
@@ -131,7 +123,7 @@ describe("refused before anything runs, with a caret:", () => {
   });
 
   test("but not a migration that is applied already", async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     const dir = migrationFolder({ "1_a.sql": "set local role none; savepoint s; rollback to s;" });
     expect((await headgate(["up", "--dir", dir], withUrl(url))).status).toBe(0);
     expect((await headgate(["plan", "--dir", dir], withUrl(url))).status).toBe(0);
@@ -143,8 +135,8 @@ describe("a body that commits behind the reader's back", () => {
   const TRICK = "select 'a\\' , ' ; commit; select 1 --'";
 
   async function openUrl(): Promise<string> {
-    const { url } = await server.createDatabase();
-    const role = await server.createRole({ attributes: "superuser" });
+    const { url } = await servers.postgres.createDatabase();
+    const role = await servers.postgres.createRole({ attributes: "superuser" });
     await query(url, `alter role ${role.user} set standard_conforming_strings = off`);
     return asRole(url, role);
   }

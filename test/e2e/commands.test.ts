@@ -1,19 +1,11 @@
 /** What the flags of up, plan, down and version do to a real database. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, type Run, withUrl } from "../support/headgate.ts";
 import { hold, query, tablesOf } from "../support/query.ts";
-import { openSubstrate, type PostgresServer, type Substrate } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
-let substrate: Substrate;
-let server: PostgresServer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-}, 60_000);
-
-afterAll(() => substrate?.close(), 60_000);
+const servers = useServers();
 
 const LEDGER = "public.headgate_migrations";
 const part = (name: string): string =>
@@ -27,7 +19,7 @@ type Ask = (...args: string[]) => Promise<Run>;
 
 /** A fresh database, and headgate asked about it. */
 async function open(dir = three): Promise<{ url: string; ask: Ask }> {
-  const { url } = await server.createDatabase();
+  const { url } = await servers.postgres.createDatabase();
   return { url, ask: (...args) => headgate([...args, "--dir", dir], withUrl(url)) };
 }
 
@@ -209,7 +201,7 @@ describe("options and SET LOCAL of a body", () => {
   });
 
   test("role and search path do not decide who writes the ledger row, and where", async () => {
-    const role = await server.createRole();
+    const role = await servers.postgres.createRole();
     const sql = `set local search_path = side; set local role ${role.user}; create table mine ();`;
     const { url, ask } = await open(migrationFolder({ "1_a.sql": sql, "2_b.sql": "select 1" }));
     await query(url, `create schema side; grant all on schema side to ${role.user}`);

@@ -1,18 +1,13 @@
 /** Runners, connections and servers that die in the middle. Whatever happens, the next `up` converges. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { openCuttingRelay } from "../support/cutting-relay.ts";
 import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, start, withUrl } from "../support/headgate.ts";
 import { buildMutant } from "../support/mutant.ts";
 import { query, tablesOf, until } from "../support/query.ts";
 import { aftermath, race, witnessMigrations } from "../support/race.ts";
-import {
-  type Database,
-  openSubstrate,
-  type Pgbouncer,
-  type PostgresServer,
-  type Substrate,
-} from "../support/substrate.ts";
+import type { Database } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
 /** The second one is still asleep when its runner dies, and has written before it slept. */
 const slow = migrationFolder({
@@ -26,19 +21,10 @@ const IS_ASLEEP =
 /** The bound of a killed runner whose statement runs: the server looks every 2 s. */
 const RELEASE_CEILING_MS = 4000;
 
-let substrate: Substrate;
-let server: PostgresServer;
-let pool: Pgbouncer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-  pool = await substrate.pgbouncer(server, { poolSize: 2 });
-}, 120_000);
-afterAll(() => substrate.close());
+const servers = useServers({ poolSize: 2 });
 
 function urlOf(database: Database, isPooled: boolean): string {
-  return isPooled ? pool.urlOf(database) : database.url;
+  return isPooled ? servers.pool.urlOf(database) : database.url;
 }
 
 async function expectConverged(database: Database, url: string): Promise<void> {
@@ -57,7 +43,7 @@ test.each([
 ] as const)(
   "a runner killed in the middle of a migration leaves nothing of it (%s)",
   async (_how, isPooled) => {
-    const database = await server.createDatabase();
+    const database = await servers.postgres.createDatabase();
     const url = urlOf(database, isPooled);
     const victim = start(SLOW, withUrl(url));
     await until(database.url, IS_ASLEEP);
@@ -70,7 +56,7 @@ test.each([
 );
 
 test("a backend that is terminated in the middle is replaced, and the migration runs once", async () => {
-  const database = await server.createDatabase();
+  const database = await servers.postgres.createDatabase();
   const runner = start(SLOW, withUrl(database.url));
   await until(database.url, IS_ASLEEP);
   await query(
@@ -84,17 +70,17 @@ test("a backend that is terminated in the middle is replaced, and the migration 
 }, 60_000);
 
 test("a server that restarts in the middle is waited for", async () => {
-  const database = await server.createDatabase();
+  const database = await servers.postgres.createDatabase();
   const runner = start(SLOW, withUrl(database.url));
   await until(database.url, IS_ASLEEP);
-  await server.restart("immediate");
+  await servers.postgres.restart("immediate");
   expect((await runner.done).status).toBe(0);
   await expectConverged(database, database.url);
 }, 60_000);
 
 test("a COMMIT whose answer is lost is found in the ledger by its run", async () => {
-  const database = await server.createDatabase();
-  const relay = await openCuttingRelay(server, "commit\0");
+  const database = await servers.postgres.createDatabase();
+  const relay = await openCuttingRelay(servers.postgres, "commit\0");
   const url = new URL(database.url);
   url.host = `${relay.host}:${relay.port}`;
   const run = await headgate(
@@ -110,7 +96,7 @@ test("a COMMIT whose answer is lost is found in the ledger by its run", async ()
 }, 60_000);
 
 test("a transaction that was rolled back behind our back is not taken for committed", async () => {
-  const database = await server.createDatabase();
+  const database = await servers.postgres.createDatabase();
   const swallowed = migrationFolder({
     "0001_swallowed.sql": "create table swallowed ();\n",
   });
@@ -135,7 +121,7 @@ test("without any lock, the ledger's primary key still lets each migration in on
       "create table if not exists witness (version int, backend int, at timestamptz default clock_timestamp());\n",
     "0002_row.sql": "select pg_sleep(0.3);\ninsert into witness values (2, pg_backend_pid());\n",
   });
-  const database = await server.createDatabase();
+  const database = await servers.postgres.createDatabase();
   expect((await headgate(["up", "--dir", fence, "--to", "1"], withUrl(database.url))).status).toBe(
     0,
   );

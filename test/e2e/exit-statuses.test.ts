@@ -1,20 +1,12 @@
 /** Every exit status of the compiled binary, and what a failure leaves on stdout and stderr. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, type Run, start, withUrl } from "../support/headgate.ts";
 import { asRole, hold, query, tablesOf, until } from "../support/query.ts";
 import { openStub } from "../support/stub-server.ts";
-import { openSubstrate, type PostgresServer, type Substrate } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
-let substrate: Substrate;
-let server: PostgresServer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-}, 60_000);
-
-afterAll(() => substrate?.close(), 60_000);
+const servers = useServers();
 
 const good = migrationFolder({ "1_a.sql": "create table a ();" });
 const edited = migrationFolder({ "1_a.sql": "create table a (id int);" });
@@ -66,14 +58,14 @@ const failures: readonly Case[] = [
     7,
     "a privilege is missing",
     "privilege-missing",
-    async (url) => up(asRole(url, await server.createRole()), good),
+    async (url) => up(asRole(url, await servers.postgres.createRole()), good),
   ],
   [8, "--policy exact sees more", "ahead", (url) => upTwice(url, grown, good, "--policy", "exact")],
 ];
 
 describe("exit status", () => {
   test.each(failures)("%d when %s: one object, code %s", async (status, _when, code, run) => {
-    const failed = await run((await server.createDatabase()).url);
+    const failed = await run((await servers.postgres.createDatabase()).url);
     expect(failed.status).toBe(status);
     expect(failed.stdout.trim().split("\n")).toHaveLength(1);
     const object = JSON.parse(failed.stdout);
@@ -84,7 +76,7 @@ describe("exit status", () => {
   });
 
   test("0 when it is done, and stdout is one object", async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     const first = await up(url, grown);
     expect(first.status).toBe(0);
     expect(JSON.parse(first.stdout)).toMatchObject({
@@ -101,7 +93,7 @@ describe("exit status", () => {
   });
 
   test("without --json a failure leaves stdout empty", async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     const failed = await headgate(["up", "--dir", broken], withUrl(url));
     expect(failed.status).toBe(4);
     expect(failed.stdout).toBe("");
@@ -122,7 +114,7 @@ const eachSignal = (
 describe("SIGINT is 130 and SIGTERM 143", () => {
   test("during a migration, and nothing of it stays", async () => {
     await eachSignal(async (name, status) => {
-      const { url } = await server.createDatabase();
+      const { url } = await servers.postgres.createDatabase();
       const run = start(["up", "--dir", sleepy], withUrl(url));
       const asleep = `select from pg_stat_activity
 where wait_event = 'PgSleep' and datname = current_database()`;
@@ -136,7 +128,7 @@ where wait_event = 'PgSleep' and datname = current_database()`;
 
   test("while up waits for its turn", async () => {
     await eachSignal(async (name, status) => {
-      const { url } = await server.createDatabase();
+      const { url } = await servers.postgres.createDatabase();
       const held = await hold(url, "select pg_advisory_lock(5)");
       const run = start(["up", "--dir", good, "--lock-id", "5"], withUrl(url));
       const connected = `select from pg_stat_activity
@@ -216,7 +208,7 @@ describe("probe answers 1", () => {
 });
 
 test("status answers 0 unless it is asked for its exit code", async () => {
-  const { url } = await server.createDatabase();
+  const { url } = await servers.postgres.createDatabase();
   await query(url, "select 1");
   const run = (...args: string[]) => headgate(["status", "--dir", good, ...args], withUrl(url));
   expect((await run()).status).toBe(0);

@@ -2,22 +2,14 @@
  * Every head state of a real ledger, and what the commands conclude from it. The ledger is made by
  * `up` and then altered by hand, as an incident leaves it.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, type Run, withUrl } from "../support/headgate.ts";
 import { asRole, query, tablesOf } from "../support/query.ts";
 import { openStub } from "../support/stub-server.ts";
-import { openSubstrate, type PostgresServer, type Substrate } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
-let substrate: Substrate;
-let server: PostgresServer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-}, 60_000);
-
-afterAll(() => substrate?.close(), 60_000);
+const servers = useServers();
 
 const FILES = {
   "10_a.sql": "create table a (id int);",
@@ -124,7 +116,7 @@ const table: readonly [when: string, alter: string, then: Expected][] = [
 ];
 
 async function migrated(alter: string): Promise<string> {
-  const { url } = await server.createDatabase();
+  const { url } = await servers.postgres.createDatabase();
   expect((await headgate(["up", "--dir", folder], withUrl(url))).status).toBe(0);
   await query(url, alter);
   return url;
@@ -218,7 +210,7 @@ insert into headgate_migrations (version, name, checksum, history, state) values
     ],
   ];
   test.each(shapes)("%s: probe 1, and up and status 7 say what it is", async (_which, make) => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     await query(url, make);
     const ask = (command: string): Promise<Run> =>
       headgate([command, "--json", "--dir", folder], withUrl(url));
@@ -233,7 +225,7 @@ insert into headgate_migrations (version, name, checksum, history, state) values
 
   test("that the role may not read: probe 1, up and status 7 with the GRANT", async () => {
     const url = await migrated("select");
-    const role = await server.createRole();
+    const role = await servers.postgres.createRole();
     const ask = (command: string): Promise<Run> =>
       headgate([command, "--json", "--dir", folder], withUrl(asRole(url, role)));
 
@@ -248,7 +240,7 @@ insert into headgate_migrations (version, name, checksum, history, state) values
   });
 
   test("in a schema that is not there counts as fresh; up asks for the schema and makes none", async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     const ask = (...args: string[]): Promise<Run> =>
       headgate([...args, "--ledger", "ops.ledger", "--dir", folder], withUrl(url));
 

@@ -10,13 +10,8 @@ import { buildMutant } from "../support/mutant.ts";
 import { query } from "../support/query.ts";
 import { aftermath, witnessMigrations } from "../support/race.ts";
 import { openRelay } from "../support/relay.ts";
-import {
-  type Database,
-  openSubstrate,
-  type Pgbouncer,
-  type PostgresServer,
-  type Substrate,
-} from "../support/substrate.ts";
+import type { Database } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
 const CEILING_MS = 10_000;
 const IDEMPOTENT_CEILING_MS = 3000;
@@ -24,19 +19,10 @@ const REPEATS = 10;
 const dir = migrationFolder(witnessMigrations(3));
 const UP = ["up", "--dir", dir];
 
-let substrate: Substrate;
-let server: PostgresServer;
-let pool: Pgbouncer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-  pool = await substrate.pgbouncer(server, { poolSize: 2 });
-}, 120_000);
-afterAll(() => substrate.close());
+const servers = useServers({ poolSize: 2 });
 
 async function atHead(): Promise<Database> {
-  const database = await server.createDatabase();
+  const database = await servers.postgres.createDatabase();
   expect((await headgate(UP, withUrl(database.url))).status).toBe(0);
   return database;
 }
@@ -46,7 +32,7 @@ describe("at head", () => {
     const database = await atHead();
     const holder = await holdGate(database.url);
     for (let i = 0; i < REPEATS; i += 1) {
-      const run = await headgate(UP, withUrl(pool.urlOf(database)));
+      const run = await headgate(UP, withUrl(servers.pool.urlOf(database)));
       expect(run.status).toBe(0);
       expect(eventOf(run, "database.ready")?.["path"]).toBe("fast");
       expect(run.wallMs).toBeLessThan(CEILING_MS);
@@ -80,7 +66,7 @@ async function countLockTries(
   database: Database,
   options: Pick<RunOptions, "binary"> = {},
 ): Promise<{ readonly run: Run; readonly tries: number }> {
-  const relay = await openRelay(server);
+  const relay = await openRelay(servers.postgres);
   const url = new URL(database.url);
   url.host = `${relay.host}:${relay.port}`;
   const run = await headgate(UP, { ...withUrl(`${url.href}?sslmode=disable`), ...options });
@@ -131,9 +117,9 @@ describe("with the fast path disabled, the same two tests are red", () => {
 
 describe("with something pending", () => {
   test("a held gate ends in exit 6, naming pid, age, address and what to do", async () => {
-    const database = await server.createDatabase();
+    const database = await servers.postgres.createDatabase();
     const holder = await holdGate(database.url);
-    const run = await headgate([...UP, "--lock-wait", "1s"], withUrl(pool.urlOf(database)));
+    const run = await headgate([...UP, "--lock-wait", "1s"], withUrl(servers.pool.urlOf(database)));
     await holder.release();
     expect(run.status).toBe(6);
     const failed = eventOf(run, "command.failed");
@@ -153,7 +139,7 @@ describe("with something pending", () => {
   }, 30_000);
 
   test("a runner that holds the gate is named by its run", async () => {
-    const database = await server.createDatabase();
+    const database = await servers.postgres.createDatabase();
     const slow = migrationFolder({ "1_slow.sql": "select pg_sleep(3)" });
     const first = headgate(["up", "--dir", slow], withUrl(database.url));
     await Bun.sleep(700);
@@ -167,11 +153,11 @@ describe("with something pending", () => {
   }, 30_000);
 
   test("a waiter says so, holds no transaction, and leaves as soon as head is reached", async () => {
-    const database = await server.createDatabase();
+    const database = await servers.postgres.createDatabase();
     const slow = migrationFolder({ "1_slow.sql": "select pg_sleep(2)" });
-    const first = headgate(["up", "--dir", slow], withUrl(pool.urlOf(database)));
+    const first = headgate(["up", "--dir", slow], withUrl(servers.pool.urlOf(database)));
     await Bun.sleep(500);
-    const waiter = headgate(["up", "--dir", slow], withUrl(pool.urlOf(database)));
+    const waiter = headgate(["up", "--dir", slow], withUrl(servers.pool.urlOf(database)));
     await Bun.sleep(800);
     const [idle] = await query(
       database.url,
@@ -186,7 +172,7 @@ describe("with something pending", () => {
   }, 30_000);
 
   test("a waiter reports at least every ten seconds, with the holder", async () => {
-    const database = await server.createDatabase();
+    const database = await servers.postgres.createDatabase();
     const holder = await holdGate(database.url);
     const run = await headgate([...UP, "--lock-wait", "13s"], withUrl(database.url));
     await holder.release();

@@ -1,25 +1,17 @@
 /** What a server or a pooler says just before it hangs up reaches the person who reads the log. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, start, withUrl } from "../support/headgate.ts";
 import { query, tablesOf, until } from "../support/query.ts";
-import { openSubstrate, type PostgresServer, type Substrate } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
-let substrate: Substrate;
-let server: PostgresServer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-}, 60_000);
-
-afterAll(() => substrate?.close(), 60_000);
+const servers = useServers();
 
 const dir = migrationFolder({ "1_a.sql": "create table a (); select pg_sleep(1);" });
 const ASLEEP = "wait_event = 'PgSleep' and datname = current_database()";
 
 test("a session that is ended during a migration: the reason, and then another try", async () => {
-  const { url } = await server.createDatabase();
+  const { url } = await servers.postgres.createDatabase();
   const up = start(["up", "--dir", dir], withUrl(url));
   await until(url, `select from pg_stat_activity where ${ASLEEP}`);
   await query(url, `select pg_terminate_backend(pid) from pg_stat_activity where ${ASLEEP}`);
@@ -30,7 +22,7 @@ test("a session that is ended during a migration: the reason, and then another t
 });
 
 test("a long message before the end does not hide it", async () => {
-  const { url } = await server.createDatabase();
+  const { url } = await servers.postgres.createDatabase();
   const sql = "select repeat('E', 300000); select pg_terminate_backend(pg_backend_pid());";
   const long = migrationFolder({ "1_a.sql": sql });
   const run = await headgate(["up", "--dir", long, "--deadline", "1s"], withUrl(url));
@@ -39,8 +31,8 @@ test("a long message before the end does not hide it", async () => {
 });
 
 test("a pooler whose server is gone: its own reason", async () => {
-  const gone = await substrate.postgres();
-  const pooler = await substrate.pgbouncer(gone, { settings: { query_wait_timeout: "1" } });
+  const gone = await servers.substrate.postgres();
+  const pooler = await servers.substrate.pgbouncer(gone, { settings: { query_wait_timeout: "1" } });
   const url = pooler.urlOf(await gone.createDatabase());
   expect((await headgate(["status", "--dir", dir], withUrl(url))).status).toBe(0);
   await gone.stop();

@@ -2,41 +2,30 @@
  * Every event of `core/events.ts` is provoked once: exact text, level and stream. An operator greps
  * for these; a changed one is a change of the interface.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { EVENTS, type EventName } from "../../src/core/events.ts";
 import { migrationFolder } from "../support/folder.ts";
 import { headgate, type Run, start, withUrl } from "../support/headgate.ts";
-import { holdGate } from "../support/lock-holder.ts";
+import { holdGate, holdOpen } from "../support/lock-holder.ts";
 import { query, until } from "../support/query.ts";
-import {
-  type Database,
-  openSubstrate,
-  type PostgresServer,
-  type Substrate,
-} from "../support/substrate.ts";
+import type { Database } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
 const dir = migrationFolder({
   "1_first.sql": "-- migrate:up\ncreate table first ();\n-- migrate:down\ndrop table first;\n",
 });
 const DEBUG = { HEADGATE_LOG_LEVEL: "debug", HEADGATE_DIR: dir };
 
-let substrate: Substrate;
-let server: PostgresServer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-}, 120_000);
-afterAll(() => substrate.close());
+const servers = useServers();
 
 async function atHead(): Promise<Database> {
-  const database = await server.createDatabase();
+  const database = await servers.postgres.createDatabase();
   await headgate(["up"], withUrl(database.url, DEBUG));
   return database;
 }
 
 async function runHeld(lockWait: string): Promise<Run> {
-  const database = await server.createDatabase();
+  const database = await servers.postgres.createDatabase();
   const holder = await holdGate(database.url);
   const run = await headgate(["up", "--lock-wait", lockWait], withUrl(database.url, DEBUG));
   await holder.release();
@@ -47,7 +36,7 @@ async function runSleeping(
   disturb: (database: Database) => Promise<unknown>,
   sleepS: number,
 ): Promise<Run> {
-  const database = await server.createDatabase();
+  const database = await servers.postgres.createDatabase();
   const slow = migrationFolder({ "1_slow.sql": `select pg_sleep(${sleepS})` });
   const runner = start(["up"], withUrl(database.url, { ...DEBUG, HEADGATE_DIR: slow }));
   await until(
@@ -59,7 +48,7 @@ async function runSleeping(
 }
 
 const onFresh = async (...args: readonly string[]): Promise<Run> =>
-  headgate(args, withUrl((await server.createDatabase()).url, DEBUG));
+  headgate(args, withUrl((await servers.postgres.createDatabase()).url, DEBUG));
 const onHead = async (...args: readonly string[]): Promise<Run> =>
   headgate(args, withUrl((await atHead()).url, DEBUG));
 
@@ -69,7 +58,7 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
   "migrations.verified": () => onHead("up", "--skip-migrations", "verify"),
   "migrations.yielded": () => headgate(["up", "--skip-migrations", "yield"]),
   "peek.failed": async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     await query(url, "create table headgate_migrations (nothing int)");
     return headgate(["up"], withUrl(url, DEBUG));
   },
@@ -87,7 +76,7 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
       "2_more.sql":
         "-- migrate:up lock_timeout:100ms\nlock table first in access exclusive mode;\n",
     });
-    const holder = await query(url, "select 1").then(() => holdGateOf(url));
+    const holder = await holdOpen(url, "lock table first in access share mode");
     const run = await headgate(
       ["up", "--lock-wait", "500ms"],
       withUrl(url, { ...DEBUG, HEADGATE_DIR: more }),
@@ -113,15 +102,10 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
   "probe.not-ready": () => onFresh("probe"),
   "server.notice": async () => {
     const noisy = migrationFolder({ "1_noisy.sql": "do $$ begin raise notice 'hello'; end $$;" });
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     return headgate(["up"], withUrl(url, { ...DEBUG, HEADGATE_DIR: noisy }));
   },
 };
-
-async function holdGateOf(url: string): Promise<{ release(): Promise<void> }> {
-  const { holdOpen } = await import("../support/lock-holder.ts");
-  return holdOpen(url, "lock table first in access share mode");
-}
 
 test.each(Object.entries(table) as [EventName, () => Promise<Run>][])(
   "%s",
@@ -140,7 +124,7 @@ test.each(Object.entries(table) as [EventName, () => Promise<Run>][])(
 );
 
 test("each path ends with one Database ready and says which path it was", async () => {
-  const database = await server.createDatabase();
+  const database = await servers.postgres.createDatabase();
   const paths: unknown[] = [];
   for (const args of [["up"], ["up"], ["up", "--skip-migrations", "true"]]) {
     const run = await headgate(args, withUrl(database.url, DEBUG));

@@ -1,19 +1,11 @@
 /** Databases that let us in and then refuse: the answer names the cure, and nothing is lost. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, type Run, withUrl } from "../support/headgate.ts";
 import { asRole, query, tablesOf } from "../support/query.ts";
-import { openSubstrate, type PostgresServer, type Substrate } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
-let substrate: Substrate;
-let server: PostgresServer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-}, 60_000);
-
-afterAll(() => substrate?.close(), 60_000);
+const servers = useServers();
 
 const LEDGER = "public.headgate_migrations";
 const one = migrationFolder({ "1_a.sql": "create table a ();" });
@@ -26,8 +18,8 @@ function said(run: Run): string {
 
 /** A database, and the same one as a new role that owns nothing in it. */
 async function openBoth(): Promise<{ url: string; guest: string; role: string }> {
-  const { url } = await server.createDatabase();
-  const role = await server.createRole();
+  const { url } = await servers.postgres.createDatabase();
+  const role = await servers.postgres.createRole();
   return { url, guest: asRole(url, role), role: role.user };
 }
 
@@ -107,8 +99,8 @@ test("a ledger that lost its rows: 4 where the first table stands already, and n
 
 describe("a server that only reads", () => {
   async function openReadOnly(): Promise<{ url: string; readOnly: string }> {
-    const { url } = await server.createDatabase();
-    const role = await server.createRole({ attributes: "superuser" });
+    const { url } = await servers.postgres.createDatabase();
+    const role = await servers.postgres.createRole({ attributes: "superuser" });
     await query(url, `alter role ${role.user} set default_transaction_read_only = on`);
     return { url, readOnly: asRole(url, role) };
   }

@@ -2,17 +2,12 @@
  * Negative controls of `race.test.ts`: the same race with the mechanism broken. If one of these is
  * green without its damage, the race test cannot see that damage either.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { type Run, withUrl } from "../support/headgate.ts";
 import { buildMutant, type Mutation } from "../support/mutant.ts";
 import { aftermath, race, witnessMigrations } from "../support/race.ts";
-import {
-  openSubstrate,
-  type Pgbouncer,
-  type PostgresServer,
-  type Substrate,
-} from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
 const PROCESSES = 12;
 const ROUNDS = 5;
@@ -34,16 +29,7 @@ const NO_LEDGER_LOCK: Mutation = {
   replace: "in access share mode`",
 };
 
-let substrate: Substrate;
-let server: PostgresServer;
-let pool: Pgbouncer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-  pool = await substrate.pgbouncer(server, { poolSize: 2 });
-}, 120_000);
-afterAll(() => substrate.close());
+const servers = useServers({ poolSize: 2 });
 
 interface Damage {
   readonly failed: readonly Run[];
@@ -52,9 +38,9 @@ interface Damage {
 }
 
 async function raceOnce(binary: string): Promise<Damage> {
-  const database = await server.createDatabase();
+  const database = await servers.postgres.createDatabase();
   const { runs } = await race(PROCESSES, ["up", "--dir", dir, "--lock-wait", "2s"], {
-    ...withUrl(pool.urlOf(database)),
+    ...withUrl(servers.pool.urlOf(database)),
     binary,
   });
   const { applied, advisoryLocks } = await aftermath(database.url);

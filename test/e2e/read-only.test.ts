@@ -1,22 +1,14 @@
 /** probe, status, plan and verify only read: seen on the wire, and by roles and servers that allow no more. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { headgate, type Run, withUrl } from "../support/headgate.ts";
 import { atAddress } from "../support/postgres-admin.ts";
 import { asRole, query, tablesOf, until } from "../support/query.ts";
 import { openRelay } from "../support/relay.ts";
 import { openStandby } from "../support/standby.ts";
-import { openSubstrate, type PostgresServer, type Substrate } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
-let substrate: Substrate;
-let server: PostgresServer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-}, 60_000);
-
-afterAll(() => substrate?.close(), 60_000);
+const servers = useServers();
 
 const dir = migrationFolder({ "1_a.sql": "create table a ();", "2_b.sql": "create table b ();" });
 const grown = migrationFolder({
@@ -34,7 +26,7 @@ const READERS: readonly (readonly string[])[] = [
 ];
 
 async function migrated(): Promise<string> {
-  const { url } = await server.createDatabase();
+  const { url } = await servers.postgres.createDatabase();
   expect((await headgate(["up", "--dir", dir], withUrl(url))).status).toBe(0);
   return url;
 }
@@ -42,7 +34,7 @@ async function migrated(): Promise<string> {
 describe("a role that may only read, in read-only transactions", () => {
   test("answers at head from every reader, and from up's fast path", async () => {
     const url = await migrated();
-    const role = await server.createRole();
+    const role = await servers.postgres.createRole();
     await query(
       url,
       `alter role ${role.user} set default_transaction_read_only = on;
@@ -59,8 +51,8 @@ grant usage on schema public to ${role.user}; grant select on headgate_migration
   });
 
   test("answers fresh where there is no ledger, and makes none", async () => {
-    const { url } = await server.createDatabase();
-    const role = await server.createRole();
+    const { url } = await servers.postgres.createDatabase();
+    const role = await servers.postgres.createRole();
     for (const args of READERS.slice(0, 4)) {
       await headgate([...args, "--dir", dir], withUrl(asRole(url, role)));
     }
@@ -71,7 +63,7 @@ grant usage on schema public to ${role.user}; grant select on headgate_migration
 describe("on the wire", () => {
   /** What one run says to the server, once it is logged in. */
   async function overheard(url: string, args: readonly string[]) {
-    const relay = await openRelay(server);
+    const relay = await openRelay(servers.postgres);
     const address = `${atAddress(url, relay)}?sslmode=disable`;
     const run = await headgate([...args, "--dir", dir], withUrl(address));
     await relay.close();
@@ -117,8 +109,8 @@ describe("on the wire", () => {
 
 test("fifty probes write nothing and leave no connection behind, direct and pooled", async () => {
   const url = await migrated();
-  const pooler = await substrate.pgbouncer(server);
-  const admin = (await server.createDatabase()).url;
+  const pooler = await servers.substrate.pgbouncer(servers.postgres);
+  const admin = (await servers.postgres.createDatabase()).url;
   const name = new URL(url).pathname.slice(1);
   const written = `select tup_inserted + tup_updated + tup_deleted as n from pg_stat_database where datname = '${name}'`;
   const [before] = await query(admin, written);
@@ -138,9 +130,9 @@ test("fifty probes write nothing and leave no connection behind, direct and pool
 }, 30_000);
 
 test("a streaming standby (local only: a copy of the data folder) answers readers and migrates nothing", async () => {
-  if (substrate.kind !== "local") return expect(server.socketDir).toBeUndefined();
+  if (servers.substrate.kind !== "local") return expect(servers.postgres.socketDir).toBeUndefined();
   const url = await migrated();
-  const standby = await openStandby(server);
+  const standby = await openStandby(servers.postgres);
   try {
     const there = atAddress(url, standby);
     for (const args of READERS) {

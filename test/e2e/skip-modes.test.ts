@@ -1,20 +1,12 @@
 /** Migrations that are another runner's business (R20 to R23): verify looks and writes nothing, yield does not even look. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, type Run, withUrl } from "../support/headgate.ts";
 import { tablesOf } from "../support/query.ts";
 import { openStub } from "../support/stub-server.ts";
-import { openSubstrate, type PostgresServer, type Substrate } from "../support/substrate.ts";
+import { useServers } from "../support/use-servers.ts";
 
-let substrate: Substrate;
-let server: PostgresServer;
-
-beforeAll(async () => {
-  substrate = await openSubstrate();
-  server = await substrate.postgres();
-}, 60_000);
-
-afterAll(() => substrate?.close(), 60_000);
+const servers = useServers();
 
 const dir = migrationFolder({ "1_a.sql": "create table a ();" });
 const grown = migrationFolder({ "1_a.sql": "create table a ();", "2_b.sql": "select 1" });
@@ -46,7 +38,7 @@ const statuses = { off: 0, verify: 3, yield: 0, refused: 2 } as const;
 
 describe("on an empty database", () => {
   test.each(values)("%p means %s, in either variable", async (value, mode) => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     for (const variable of ["HEADGATE_SKIP_MIGRATIONS", "MCPGATEWAY_SKIP_MIGRATIONS"]) {
       const run = await up(url, { [variable]: value });
       expect(run.status).toBe(statuses[mode]);
@@ -56,7 +48,7 @@ describe("on an empty database", () => {
   });
 
   test("the flag wins over the variable, and ours over the other one", async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     const skip = { HEADGATE_SKIP_MIGRATIONS: "yield", MCPGATEWAY_SKIP_MIGRATIONS: "garbage" };
     expect((await up(url, skip)).status).toBe(0);
     expect(await tablesOf(url)).toEqual([]);
@@ -70,7 +62,7 @@ describe("verify", () => {
     headgate(["up", "--skip-migrations", "verify", "--dir", folder, ...args], withUrl(url));
 
   test("passes at head, and says whose the migrations are", async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     await up(url, {});
     const run = await verify(url, dir);
     expect(run.status).toBe(0);
@@ -86,7 +78,7 @@ describe("verify", () => {
   test.each(refusals)(
     "refuses %s without a word to the ledger",
     async (state, first, second, exit) => {
-      const { url } = await server.createDatabase();
+      const { url } = await servers.postgres.createDatabase();
       await headgate(["up", "--dir", first], withUrl(url));
       const run = await verify(url, second);
       expect(run.status).toBe(exit);
@@ -96,7 +88,7 @@ describe("verify", () => {
   );
 
   test("accepts ahead as the policy does", async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     await headgate(["up", "--dir", grown], withUrl(url));
     expect((await verify(url, dir)).status).toBe(0);
     expect((await verify(url, dir, "--policy", "exact")).status).toBe(8);
@@ -122,7 +114,7 @@ describe("yield", () => {
   });
 
   test("changes no other command: probe still asks", async () => {
-    const { url } = await server.createDatabase();
+    const { url } = await servers.postgres.createDatabase();
     const env = { HEADGATE_SKIP_MIGRATIONS: "yield" };
     expect((await headgate(["probe", "--dir", dir], withUrl(url, env))).status).toBe(1);
   });
