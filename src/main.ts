@@ -13,6 +13,7 @@ import { HeadgateError } from "./core/error.ts";
 import { EVENTS } from "./core/events.ts";
 import { headOf, isNonEmpty } from "./core/head.ts";
 import { describeTarget } from "./core/target.ts";
+import type { Run } from "./db/record.ts";
 import type { BundleSource, World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
 import { clockUntil, stopped } from "./runtime/clock.ts";
@@ -101,21 +102,21 @@ async function ask(
   const stop = shape.stop.signal;
   const world: World = { clock: clockUntil(stop), log: shape.log, random: Math.random, stop };
   const { run } = await import("./cli/run.ts");
-  const { hostAndPid } = await import("./runtime/host.ts");
-  const { VERSION } = await import("./embed/version.ts");
   const access = {
     main: target,
     direct,
     ledger: settings.ledger,
     connectTimeoutMs: settings.connectTimeout,
   };
-  const runIdentity = {
-    id: crypto.randomUUID(),
-    place: hostAndPid(process.pid),
-    toolVersion: VERSION,
-  };
-  const running = run(world, access, source, { command, settings, count, run: runIdentity });
+  const running = run(world, access, source, { command, settings, count, identify });
   return Promise.race([running, stopped(stop, shape.isProbe ? 0 : STOP_GRACE_MS)]);
+}
+
+/** Only who may write needs a name, so a reader loads nothing for it. */
+async function identify(): Promise<Run> {
+  const { hostAndPid } = await import("./runtime/host.ts");
+  const { VERSION } = await import("./embed/version.ts");
+  return { id: crypto.randomUUID(), place: hostAndPid(process.pid), toolVersion: VERSION };
 }
 
 async function bundleSource(folder: string | undefined): Promise<BundleSource> {

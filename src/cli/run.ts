@@ -4,6 +4,7 @@ import type { HeadState } from "../core/head.ts";
 import type { LedgerRow } from "../core/ledger.ts";
 import type { Access, BundleSource, World } from "../flow/access.ts";
 import type { StatusReport } from "../flow/status.ts";
+import type { Work } from "../flow/up-task.ts";
 import { exitStatusOfState } from "./exit-status.ts";
 
 /** What stdout gets, and the process's exit status. */
@@ -18,7 +19,8 @@ export interface Invoked {
   readonly settings: Settings;
   /** `down N`. */
   readonly count: number;
-  readonly run: { readonly id: string; readonly place: string; readonly toolVersion: string };
+  /** Asked by commands that may write: the run as the ledger remembers it. */
+  readonly identify: () => Promise<Work["run"]>;
 }
 
 /**
@@ -53,7 +55,7 @@ type Runner = (
   invoked: Invoked,
 ) => Promise<Outcome>;
 
-const runUp: Runner = async (world, access, source, { settings, run }) => {
+const runUp: Runner = async (world, access, source, { settings, identify }) => {
   const { up } = await import("../flow/up.ts");
   const request = {
     policy: settings.policy,
@@ -63,7 +65,7 @@ const runUp: Runner = async (world, access, source, { settings, run }) => {
     lockWaitMs: settings.lockWait,
     lockId: settings.lockId,
   };
-  const report = await up(world, access, source, { request, run });
+  const report = await up(world, access, source, { request, run: await identify() });
   world.log("database.ready", {
     path: report.path,
     head: report.head,
@@ -115,10 +117,10 @@ const runPlan: Runner = async (world, access, source, { settings }) => {
   return { stdout: settings.json ? toJson("plan", json) : renderPlan(report), exitStatus: 0 };
 };
 
-const runDown: Runner = async (world, access, source, { settings, run, count }) => {
+const runDown: Runner = async (world, access, source, { settings, identify, count }) => {
   const { down } = await import("../flow/down.ts");
   const request = { count, lockWaitMs: settings.lockWait, lockId: settings.lockId };
-  const report = await down(world, access, await source.load(), { request, run });
+  const report = await down(world, access, await source.load(), { request, run: await identify() });
   const { renderDown } = await import("./render.ts");
   const json = { reverted: report.reverted.map(toApplied), at: report.at ?? null };
   return { stdout: settings.json ? toJson("down", json) : renderDown(report), exitStatus: 0 };

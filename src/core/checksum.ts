@@ -1,7 +1,6 @@
 /** Digests that identify a migration, its history and a bundle. The only module of `core/` with a package. */
 
 import { createHash } from "node:crypto";
-import type { Bundle } from "./migration.ts";
 
 /**
  * Drops a leading byte-order mark and makes every line end LF, so that an editor or a Git setting that changes
@@ -22,9 +21,4 @@ export function checksumOf(normalisedText: string): string {
  */
 export function historyAfter(previousHistory: string, version: number, checksum: string): string {
   return checksumOf(`${previousHistory}\n${version}\n${checksum}`);
-}
-
-/** One value for a whole bundle: its last history; SHA-256 of the empty text for an empty bundle. */
-export function bundleFingerprint(bundle: Bundle): string {
-  return bundle.at(-1)?.history ?? checksumOf("");
 }

@@ -49,12 +49,10 @@ export class DbError extends Error {
 export const UNDEFINED_TABLE = "42P01";
 /** SQLSTATE: no such schema. */
 export const INVALID_SCHEMA_NAME = "3F000";
-/** SQLSTATE: no such column. */
-export const UNDEFINED_COLUMN = "42703";
 /** SQLSTATE: the role may not. */
 export const INSUFFICIENT_PRIVILEGE = "42501";
 /** SQLSTATE: duplicate key. */
-export const UNIQUE_VIOLATION = "23505";
+const UNIQUE_VIOLATION = "23505";
 /** SQLSTATE: lock_timeout passed. */
 export const LOCK_NOT_AVAILABLE = "55P03";
 /** SQLSTATE: this session may only read. */

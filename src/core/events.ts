@@ -6,12 +6,6 @@
 /** Weakest first. */
 export type Level = "debug" | "info" | "warn" | "error";
 
-/** What stands in every line of one event. */
-export interface EventDefinition {
-  readonly level: Level;
-  readonly message: string;
-}
-
 /** By name, `noun.past-participle`. Names and messages are part of the interface. */
 export const EVENTS = {
   "database.ready": { level: "info", message: "Database ready" },
