@@ -8,10 +8,11 @@ const TRUE: ReadonlySet<string> = new Set(["true", "1", "yes", "on"]);
 const FALSE: ReadonlySet<string> = new Set(["false", "0", "no", "off"]);
 const INT8_LIMIT: bigint = 2n ** 63n;
 
-type TextSchema<T> = v.GenericSchema<unknown, T>;
+/** A schema that takes a text, or nothing, and gives a `T`. */
+export type TextSchema<T> = v.GenericSchema<unknown, T>;
 
 /** A schema of a parser that answers undefined for "no"; `must` says what the value has to be. */
-function parsed<T>(parse: (text: string) => T | undefined, must: string): TextSchema<T> {
+export function parsed<T>(parse: (text: string) => T | undefined, must: string): TextSchema<T> {
   return v.pipe(
     v.string(must),
     v.transform((text: string) => parse(text.trim())),
@@ -19,12 +20,14 @@ function parsed<T>(parse: (text: string) => T | undefined, must: string): TextSc
   );
 }
 
-function choice<const T extends string>(...words: readonly T[]): TextSchema<T> {
+/** A schema of some words, in any case. */
+export function choice<const T extends string>(...words: readonly T[]): TextSchema<T> {
   const must = `must be ${words.join(", ").replace(/, ([^,]*)$/, " or $1")}`;
   return parsed((text) => words.find((word) => word === text.toLowerCase()), must);
 }
 
-const toBoolean: TextSchema<boolean> = parsed((text) => {
+/** true, 1, yes, on; false, 0, no, off; in any case. */
+export const toBoolean: TextSchema<boolean> = parsed((text) => {
   const word = text.toLowerCase();
   if (TRUE.has(word)) return true;
   return FALSE.has(word) ? false : undefined;
@@ -60,6 +63,19 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   atomic: toBoolean,
   to: v.optional(parsed(toVersion, "must be a version number")),
   skipMigrations: parsed(toSkipMode, "must be true, false, verify or yield"),
+  seed: choice("auto", "rbac", "none"),
+  seeds: toPath,
+  roles: toPath,
+  requireSeeds: toBoolean,
+  seedFailure: choice("fail", "warn"),
+  generatedPasswordFile: toPath,
+  allowWeakPassword: toBoolean,
+  requirePasswordChange: v.optional(toBoolean),
+  enableAdmin: toBoolean,
+  assignOrphans: toBoolean,
+  takeOwned: toBoolean,
+  withoutConstraints: toBoolean,
+  noLedger: toBoolean,
   exitCode: toBoolean,
   json: toBoolean,
   logFormat: choice("auto", "json", "text"),
