@@ -1,12 +1,14 @@
 /**
- * Rewrites the blocks of README.md that repeat what the code says: usage, flags, events and exit
- * statuses. Run it after changing one of these: `bun .ci/readme.ts`.
+ * Rewrites the blocks of README.md that repeat what the code says: usage, flags, variables, events
+ * and exit statuses. Run it after changing one of these: `bun .ci/readme.ts`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT_STATUS } from "../src/cli/exit-status.ts";
 import { renderHelp } from "../src/cli/help.ts";
-import { COMMANDS, SETTINGS, type Setting } from "../src/config/settings.ts";
+import { COMMANDS } from "../src/config/commands.ts";
+import { SEED_VARIABLES, type SeedVariable } from "../src/config/seed-variables.ts";
+import { SETTINGS, type Setting } from "../src/config/settings.ts";
 import type { ErrorCode } from "../src/core/error.ts";
 import { EVENTS } from "../src/core/events.ts";
 
@@ -22,6 +24,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   "migration-failed": "The server refused a migration, or two addresses lead to two databases",
   interrupted: "A ledger row is not finished and nobody works on it",
   drifted: "The ledger and the bundle disagree on history",
+  "seed-failed": "Seeding failed; with `up`, the migrations are done and stay",
   "gate-timeout": "`--lock-wait` passed without progress",
   "deadline-passed": "`--deadline` passed",
   unreachable: "The server cannot be reached, refuses, or its ledger table is of another shape",
@@ -35,6 +38,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
 export const BLOCKS: Readonly<Record<string, () => string>> = {
   usage: renderUsage,
   flags: renderFlags,
+  seeds: renderSeedVariables,
   exits: renderExits,
   events: renderEvents,
 };
@@ -54,6 +58,18 @@ export function renderFlags(): string {
       setting.default === undefined ? "" : code(setting.default),
       commandsOf(setting),
       setting.help,
+    ]),
+  );
+}
+
+/** One row per variable of the gateway's that seeding reads. */
+export function renderSeedVariables(): string {
+  return table(
+    ["Variable", "Default", "Meaning"],
+    Object.entries<SeedVariable<unknown>>(SEED_VARIABLES).map(([name, variable]) => [
+      code(name),
+      variable.default ? code(variable.default) : "",
+      variable.help,
     ]),
   );
 }

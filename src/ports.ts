@@ -18,3 +18,18 @@ export type Log<Event extends string = string> = (event: Event, fields?: Fields)
 
 /** Uniform in [0, 1). */
 export type Random = () => number;
+
+/** Makes the first password and keeps it until somebody has read it. What fails is `seed-failed`. */
+export interface Vault {
+  /** Argon2id v19 as a PHC string. It takes a while, and runs beside the event loop. */
+  hash(password: string): Promise<string>;
+  /** A new random password with upper and lower case, a digit and a special character; 39 characters. */
+  generate(): string;
+  /**
+   * Puts the password into a file of mode 0600: all of it or nothing. What is there already and is not
+   * empty or an earlier generated password stays, and is an error.
+   */
+  write(path: string, password: string): void;
+  /** Removes the file if it still holds this password. Never throws. */
+  withdraw(path: string, password: string): void;
+}

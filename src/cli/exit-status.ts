@@ -17,6 +17,7 @@ export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
   unreachable: 7,
   "privilege-missing": 7,
   ahead: 8,
+  "seed-failed": 9,
   sigint: 130,
   sigterm: 143,
 };
@@ -27,6 +28,17 @@ export function exitStatusOf(error: HeadgateError): number {
 }
 
 /** What `status --exit-code` answers; `unreadable` is an error and has its code's status. */
+export function exitStatusOfStatus({ state, isReady, staleSeeds }: StatusAnswer): number {
+  return staleSeeds === undefined ? exitStatusOfState(state, isReady) : EXIT_STATUS["seed-failed"];
+}
+
+interface StatusAnswer {
+  readonly state: HeadState;
+  readonly isReady: boolean;
+  readonly staleSeeds: string | undefined;
+}
+
+/** Of the migrations alone. */
 export function exitStatusOfState(state: HeadState, isReady: boolean): number {
   switch (state.kind) {
     case "at-head":

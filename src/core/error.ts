@@ -27,6 +27,8 @@ export type ErrorCode =
   | "privilege-missing"
   /** The database is ahead of the bundle under `--policy exact`. */
   | "ahead"
+  /** Seeding failed; the migrations stay. */
+  | "seed-failed"
   /** `--deadline` or the probe's `--timeout` passed. */
   | "deadline-passed"
   /** The signal of that name asked the process to stop. */

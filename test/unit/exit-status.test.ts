@@ -19,6 +19,7 @@ test("EXIT_STATUS is what users' scripts and probes rely on: append, never renum
     unreachable: 7,
     "privilege-missing": 7,
     ahead: 8,
+    "seed-failed": 9,
     sigint: 130,
     sigterm: 143,
   });
