@@ -49,7 +49,7 @@ export interface TakenValue {
 export interface OrphansFound {
   /** In the order of the tables, then oldest first. */
   readonly rows: readonly FoundOrphan[];
-  /** The admin's values that begin with one of an orphan's stems. */
+  /** The admin's values that equal one of an orphan's stems, or are one and a number. */
   readonly taken: readonly TakenValue[];
 }
 
