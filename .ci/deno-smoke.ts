@@ -43,12 +43,17 @@ const runs: readonly (readonly Expected[])[] = [
     { program: deno, args: ["probe"], status: 1, says: /./ },
     { program: deno, args: ["up"], status: 0, says: /"event":"migration.applied"/ },
     { program: deno, args: ["up"], status: 0, says: /fast path/ },
-    { program: deno, args: ["probe"], status: 0, says: /at head/ },
-    { program: binary, args: ["probe"], status: 0, says: /at head/ },
+    { program: deno, args: ["seed"], status: 0, says: /Nothing to seed/ },
+    { program: deno, args: ["probe", "--require-seeds"], status: 0, says: /at head/ },
+    { program: binary, args: ["seed"], status: 0, says: /Nothing to seed/ },
+    { program: binary, args: ["probe", "--require-seeds"], status: 0, says: /at head/ },
     { program: binary, args: ["up"], status: 0, says: /fast path/ },
   ],
   [
-    { program: binary, args: ["up"], status: 0, says: /"event":"migration.applied"/ },
+    { program: binary, args: ["up", "--seed", "none"], status: 0, says: /"migration.applied"/ },
+    { program: deno, args: ["probe", "--require-seeds"], status: 1, says: /seeds-stale/ },
+    { program: deno, args: ["seed"], status: 0, says: /created admin/ },
+    { program: binary, args: ["seed"], status: 0, says: /Nothing to seed/ },
     { program: deno, args: ["probe"], status: 0, says: /at head/ },
     { program: deno, args: ["up"], status: 0, says: /fast path/ },
   ],
@@ -63,7 +68,7 @@ for (const [i, steps] of runs.entries()) {
   const { url } = await server.createDatabase();
   for (const expected of steps) {
     const { isGood, detail } = await check(expected, url);
-    const what = `${expected.program.name} ${expected.args.join(" ")}`.padEnd(22);
+    const what = `${expected.program.name} ${expected.args.join(" ")}`.padEnd(38);
     console.log(`${isGood ? "ok    " : "FAILED"} database ${i + 1}: ${what} ${detail}`);
     if (isGood) passed += 1;
     else failed += 1;
@@ -84,6 +89,7 @@ async function check(
       HOME: process.env["HOME"],
       DENO_NO_UPDATE_CHECK: "1",
       DATABASE_URL: url,
+      PLATFORM_ADMIN_PASSWORD: "a staple, a battery, a horse",
       HEADGATE_LOG_FORMAT: "json",
     },
     stdin: "ignore",

@@ -5,10 +5,11 @@
  */
 import type { Shape as FailureShape } from "./cli/failure.ts";
 import { commandOf, type Invocation, parseArgv } from "./cli/parse-argv.ts";
-import type { Outcome } from "./cli/run.ts";
+import type { Outcome, Seeds } from "./cli/run.ts";
 import { loadConnection, loadSettings } from "./config/config.ts";
+import type { Env } from "./config/libpq-env.ts";
 import { redact, secretsOf } from "./config/redact.ts";
-import type { Settings } from "./config/settings.ts";
+import { SETTINGS, type Settings } from "./config/settings.ts";
 import { HeadgateError } from "./core/error.ts";
 import { EVENTS } from "./core/events.ts";
 import { headOf, isNonEmpty } from "./core/head.ts";
@@ -85,7 +86,7 @@ async function ask(
   { command, count }: Command,
   shape: Shape,
   settings: Settings,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Env,
 ): Promise<Outcome> {
   if (command === "version") throw new TypeError("version needs no database");
   const source = await bundleSource(settings.dir);
@@ -102,14 +103,35 @@ async function ask(
   const stop = shape.stop.signal;
   const world: World = { clock: clockUntil(stop), log: shape.log, random: Math.random, stop };
   const { run } = await import("./cli/run.ts");
+  const seeds = await seedsOf(command, shape, settings, env);
   const access = {
     main: target,
     direct,
     ledger: settings.ledger,
     connectTimeoutMs: settings.connectTimeout,
   };
-  const running = run(world, access, source, { command, settings, count, identify });
+  const running = run(world, access, source, { command, settings, count, identify, seeds });
   return Promise.race([running, stopped(stop, shape.isProbe ? 0 : STOP_GRACE_MS)]);
+}
+
+/** What is to be seeded, or must be; most probes ask for neither, and load nothing for it. */
+async function seedsOf(
+  command: Command["command"],
+  shape: Shape,
+  settings: Settings,
+  env: Env,
+): Promise<Seeds> {
+  if (!SETTINGS.seeds.commands.includes(command)) return {};
+  if (shape.isProbe && !settings.requireSeeds) return {};
+  const { loadSeeds } = await import("./cli/load-seeding.ts");
+  const { loadRbacSpec, RBAC_MARK: mark } = await import("./embed/rbac.ts");
+  const { readSeedFolder } = await import("./runtime/seed-folder.ts");
+  const { createVault } = await import("./runtime/vault.ts");
+  const world = { env, readFile, mark, loadSpec: loadRbacSpec, readSeedFolder, createVault };
+  const seeds = await loadSeeds(command, settings, world);
+  const password = seeds.seeding?.password.given;
+  if (password !== undefined) shape.secrets = [...shape.secrets, password];
+  return seeds;
 }
 
 /** Only who may write needs a name, so a reader loads nothing for it. */

@@ -179,6 +179,13 @@ async function readTraces(url: string): Promise<Traces> {
     `select (select count(*) from pg_locks where locktype = 'advisory') as locks,
   (select count(*) from pg_stat_activity where state like 'idle in transaction%') as transactions`,
   );
+  const [seeds] = await query(
+    url,
+    `select (select count(*) from email_users) as admins,
+  (select count(*) from roles where is_active) as roles,
+  (select count(*) from email_teams where is_active) as teams,
+  (select count(*) from user_roles where is_active) as grants`,
+  ).catch(() => []);
   const rows = ledger.map((row) => {
     const pid = Number(String(row["applied_by"]).split(":").at(-1));
     const [version, duration_ms] = [Number(row["version"]), Number(row["duration_ms"])];
@@ -186,6 +193,12 @@ async function readTraces(url: string): Promise<Traces> {
   });
   return {
     rows,
+    seeds: {
+      admins: Number(seeds?.["admins"]),
+      roles: Number(seeds?.["roles"]),
+      teams: Number(seeds?.["teams"]),
+      grants: Number(seeds?.["grants"]),
+    },
     advisoryLocks: Number(left?.["locks"]),
     openTransactions: Number(left?.["transactions"]),
   };

@@ -1,5 +1,6 @@
 /** The help texts. The README's usage block is this text. */
-import { COMMANDS, type CommandName, type Setting } from "../config/settings.ts";
+import { COMMANDS, type CommandName } from "../config/commands.ts";
+import type { Setting } from "../config/settings.ts";
 import { settingsOf } from "./parse-argv.ts";
 
 const COLUMN = 30;
@@ -10,7 +11,7 @@ const ENVIRONMENT = `Database (first that is set wins; each also as NAME_FILE):
 
 const STATUSES = `Exit status: 0 done or at head, 1 unexpected, 2 usage or configuration, 3 behind,
   4 failed or interrupted, 5 drift, 6 gate not acquired in time, 7 database unreachable or
-  refused, 8 ahead, 130/143 signals. probe answers 0 or 1 and nothing else.`;
+  refused, 8 ahead, 9 seeding failed, 130/143 signals. probe answers 0 or 1 and nothing else.`;
 
 /** The overview, or the flags of one command. Ends in a line end. */
 export function renderHelp(topic: CommandName | undefined): string {

@@ -3,15 +3,9 @@
  * command with exit status 0, and a misspelt startup probe would pass for ever.
  */
 import { type CAC, cac } from "cac";
+import { ALIASES, COMMANDS, type CommandName } from "../config/commands.ts";
 import type { Flags } from "../config/config.ts";
-import {
-  ALIASES,
-  COMMANDS,
-  type CommandName,
-  SETTINGS,
-  type Setting,
-  type SettingName,
-} from "../config/settings.ts";
+import { SETTINGS, type Setting, type SettingName } from "../config/settings.ts";
 import { HeadgateError } from "../core/error.ts";
 import { nearest } from "./nearest.ts";
 
@@ -29,6 +23,8 @@ export type Invocation =
 
 /** cac turns `0012` into 12 and `1e3` into 1000; behind this character nothing is a number. */
 const GUARD = "\u0001";
+/** The parser takes it for a `--ledger` that is off. */
+const NO_LEDGER = "no-ledger";
 const HELP_HINT = 'Run "headgate --help"';
 
 /**
@@ -88,6 +84,8 @@ function describeCommand(cli: CAC, name: CommandName): void {
     if (target === name) command.alias(alias);
   }
   for (const { flag, argument } of settingsOf(name).values()) {
+    // The parser knows the negation of --ledger by itself, and would make "on" its default.
+    if (flag === NO_LEDGER) continue;
     command.option(argument === undefined ? `--${flag}` : `--${flag} ${argument}`, "");
   }
 }
@@ -130,7 +128,7 @@ function readFlags(command: CommandName, options: Readonly<Record<string, unknow
   const flags: Partial<Record<SettingName, string>> = {};
   for (const [key, value] of Object.entries(options)) {
     if (key === "--" || value === undefined) continue;
-    const flag = kebab(key);
+    const flag = key === "ledger" && value === false ? NO_LEDGER : kebab(key);
     const match = known.get(flag);
     if (!match) throw unknownFlag(command, flag, [...known.keys()]);
     flags[match.name] = readValue(match.setting, value);

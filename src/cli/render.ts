@@ -7,9 +7,14 @@ import type { DownReport } from "../flow/down.ts";
 import type { PlanReport } from "../flow/plan.ts";
 import type { StatusEntry, StatusReport } from "../flow/status.ts";
 import type { UpReport } from "../flow/up.ts";
+import { renderPreview, renderSeed } from "./render-seed.ts";
 
 /** What `up` did, one line per migration that it applied. */
 export function renderUp(report: UpReport): string {
+  return renderMigrated(report) + (report.seeds ? renderSeed(report.seeds) : "");
+}
+
+function renderMigrated(report: UpReport): string {
   const { applied, path } = report;
   if (path === "skipped") return "Migrations skipped: they are another runner's\n";
   if (applied.length === 0)
@@ -33,8 +38,8 @@ export function renderDown(report: DownReport): string {
 export function renderPlan(report: PlanReport): string {
   if (report.waits)
     return "-- A migration is being built by another runner: up would wait for it\n";
-  if (report.pending.length === 0) return "-- Nothing to do\n";
-  return report.pending.map(renderPending).join("\n");
+  const parts = [...report.pending.map(renderPending), renderPreview(report.seeds)];
+  return parts.filter((part) => part !== "").join("\n") || "-- Nothing to do\n";
 }
 
 function renderPending(migration: Migration): string {
@@ -57,7 +62,8 @@ export function renderStatus(report: StatusReport): string {
       .trimEnd(),
   );
   const answer = `probe answers ${report.probe}`;
-  return `${describeState(report.state)}; ${answer}\n\n${lines.join("\n")}\n`;
+  const seeds = report.staleSeeds === undefined ? "" : `; seeds-stale: ${report.staleSeeds}`;
+  return `${describeState(report.state)}${seeds}; ${answer}\n\n${lines.join("\n")}\n`;
 }
 
 function toCells(entry: StatusEntry): readonly string[] {

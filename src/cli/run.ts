@@ -1,11 +1,12 @@
 /** One command from its settings to its report. Flows load lazily: a probe pays for none but its own. */
-import type { CommandName, Settings } from "../config/settings.ts";
-import type { HeadState } from "../core/head.ts";
-import type { LedgerRow } from "../core/ledger.ts";
+import type { CommandName } from "../config/commands.ts";
+import type { Settings } from "../config/settings.ts";
 import type { Access, BundleSource, World } from "../flow/access.ts";
-import type { StatusReport } from "../flow/status.ts";
+import type { RequiredSeeds } from "../flow/required-seeds.ts";
+import type { Seeding } from "../flow/seeding.ts";
 import type { Work } from "../flow/up-task.ts";
-import { exitStatusOfState } from "./exit-status.ts";
+import { exitStatusOfStatus } from "./exit-status.ts";
+import { toApplied, toStatus } from "./report-json.ts";
 
 /** What stdout gets, and the process's exit status. */
 export interface Outcome {
@@ -21,6 +22,15 @@ export interface Invoked {
   readonly count: number;
   /** Asked by commands that may write: the run as the ledger remembers it. */
   readonly identify: () => Promise<Work["run"]>;
+  readonly seeds: Seeds;
+}
+
+/** What a run seeds, and what it asks to have been seeded. */
+export interface Seeds {
+  /** Missing: this run seeds nothing. */
+  readonly seeding?: Seeding | undefined;
+  /** Missing: seeds do not matter for being ready. */
+  readonly required?: RequiredSeeds | undefined;
 }
 
 /**
@@ -37,6 +47,8 @@ export async function run(
   switch (invoked.command) {
     case "up":
       return runUp(world, access, source, invoked);
+    case "seed":
+      return runSeed(world, access, source, invoked);
     case "probe":
       return runProbe(world, access, source, invoked);
     case "status":
@@ -55,7 +67,7 @@ type Runner = (
   invoked: Invoked,
 ) => Promise<Outcome>;
 
-const runUp: Runner = async (world, access, source, { settings, identify }) => {
+const runUp: Runner = async (world, access, source, { settings, identify, seeds }) => {
   const { up } = await import("../flow/up.ts");
   const request = {
     policy: settings.policy,
@@ -65,7 +77,11 @@ const runUp: Runner = async (world, access, source, { settings, identify }) => {
     lockWaitMs: settings.lockWait,
     lockId: settings.lockId,
   };
-  const report = await up(world, access, source, { request, run: await identify() });
+  const report = await up(world, access, source, {
+    request,
+    run: await identify(),
+    seeding: seeds.seeding,
+  });
   world.log("database.ready", {
     path: report.path,
     head: report.head,
@@ -74,13 +90,34 @@ const runUp: Runner = async (world, access, source, { settings, identify }) => {
   });
   const { renderUp } = await import("./render.ts");
   const { path, head, applied, waitedMs } = report;
-  const json = { path, head, applied: applied.map(toApplied), waited_ms: waitedMs };
+  const { toSeeds } = await import("./render-seed.ts");
+  const seeded = report.seeds && toSeeds(report.seeds);
+  const json = { path, head, applied: applied.map(toApplied), waited_ms: waitedMs, seeds: seeded };
   return { stdout: settings.json ? toJson("up", json) : renderUp(report), exitStatus: 0 };
 };
 
-const runProbe: Runner = async (world, access, source, { settings }) => {
+const runSeed: Runner = async (world, access, source, { settings, identify, seeds }) => {
+  const { seeding } = seeds;
+  if (!seeding) throw new TypeError("seed always seeds");
+  const { seed } = await import("../flow/seed.ts");
+  const work = {
+    run: await identify(),
+    lockWaitMs: settings.lockWait,
+    lockId: settings.lockId,
+    head: settings.noLedger ? undefined : source.head,
+  };
+  const report = await seed(world, access, source, { seeding, work });
+  const { renderSeed, toSeeds } = await import("./render-seed.ts");
+  return {
+    stdout: settings.json ? toJson("seed", toSeeds(report)) : renderSeed(report),
+    exitStatus: 0,
+  };
+};
+
+const runProbe: Runner = async (world, access, source, { settings, seeds }) => {
   const { probe } = await import("../flow/probe.ts");
-  const { isReady, state, head, reason } = await probe(world, access, source.head, settings.policy);
+  const wish = { policy: settings.policy, seeds: seeds.required };
+  const { isReady, state, head, reason } = await probe(world, access, source.head, wish);
   const exitStatus = isReady ? 0 : 1;
   if (settings.json) {
     return { stdout: toJson("probe", { ready: isReady, state, head, reason }), exitStatus };
@@ -90,30 +127,32 @@ const runProbe: Runner = async (world, access, source, { settings }) => {
   return { stdout: "", exitStatus };
 };
 
-const runStatus: Runner = async (world, access, source, { settings }) => {
+const runStatus: Runner = async (world, access, source, { settings, seeds }) => {
   const { status } = await import("../flow/status.ts");
-  const report = await status(world, access, await source.load(), settings.policy);
+  const wish = { policy: settings.policy, seeds: seeds.required };
+  const report = await status(world, access, await source.load(), wish);
   const { describeState, renderStatus } = await import("./render.ts");
   return {
     stdout: settings.json
-      ? toJson("status", statusJson(report, describeState))
+      ? toJson("status", toStatus(report, describeState))
       : renderStatus(report),
-    exitStatus: settings.exitCode ? exitStatusOfState(report.state, report.isReady) : 0,
+    exitStatus: settings.exitCode ? exitStatusOfStatus(report) : 0,
   };
 };
 
-const runPlan: Runner = async (world, access, source, { settings }) => {
+const runPlan: Runner = async (world, access, source, { settings, seeds }) => {
   const { plan } = await import("../flow/plan.ts");
-  const wish = { policy: settings.policy, to: settings.to };
+  const wish = { policy: settings.policy, to: settings.to, seeding: seeds.seeding };
   const report = await plan(world, access, await source.load(), wish);
   const { renderPlan } = await import("./render.ts");
+  const preview = report.seeds && { ...report.seeds, skipped: report.seeds.skipped ?? null };
   const pending = report.pending.map(({ version, name, checksum, up }) => ({
     version,
     name,
     checksum,
     sql: up.sql,
   }));
-  const json = { waits: report.waits, pending };
+  const json = { waits: report.waits, pending, seeds: preview };
   return { stdout: settings.json ? toJson("plan", json) : renderPlan(report), exitStatus: 0 };
 };
 
@@ -135,44 +174,4 @@ export function yieldMigrations(log: World["log"], settings: Settings): Outcome 
 /** One object per run; `v` changes when a field changes its meaning or goes. */
 export function toJson(command: string, fields: Readonly<Record<string, unknown>>): string {
   return `${JSON.stringify({ v: 1, command, ...fields })}\n`;
-}
-
-function toApplied(entry: {
-  readonly version: number;
-  readonly name: string;
-  readonly durationMs: number;
-}): Readonly<Record<string, unknown>> {
-  return { version: entry.version, name: entry.name, duration_ms: entry.durationMs };
-}
-
-function statusJson(
-  report: StatusReport,
-  describe: (state: HeadState) => string,
-): Readonly<Record<string, unknown>> {
-  return {
-    state: report.state.kind,
-    ready: report.isReady,
-    probe: report.probe,
-    reason: describe(report.state),
-    migrations: report.entries.map(({ version, name, state, row }) => ({
-      version,
-      name,
-      state,
-      ...(row ? rowJson(row) : {}),
-    })),
-  };
-}
-
-function rowJson(row: LedgerRow): Readonly<Record<string, unknown>> {
-  return {
-    checksum: row.checksum,
-    breaking: row.breaking,
-    run: row.runId,
-    started_at: row.startedAt,
-    finished_at: row.finishedAt,
-    duration_ms: row.durationMs,
-    applied_by: row.appliedBy,
-    tool_version: row.toolVersion,
-    error: row.error,
-  };
 }

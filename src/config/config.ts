@@ -1,18 +1,13 @@
 /** argv's flags, the environment and files in; one typed Config out. Values never stand in an error. */
 import * as v from "valibot";
 import type { HeadgateError } from "../core/error.ts";
+import type { CommandName } from "./commands.ts";
 import { loadTargets, type Targets } from "./connection-settings.ts";
 import { parseEnvFile } from "./env-file.ts";
 import { type Env, envValue } from "./libpq-env.ts";
 import type { ReadFile } from "./service-file.ts";
 import { SCHEMAS } from "./setting-values.ts";
-import {
-  type CommandName,
-  SETTINGS,
-  type Setting,
-  type SettingName,
-  type Settings,
-} from "./settings.ts";
+import { SETTINGS, type Setting, type SettingName, type Settings } from "./settings.ts";
 import { attempt, settingsError, throwIfAny } from "./settings-error.ts";
 
 /** Flags as they were given; a switch is "true". */

@@ -5,22 +5,7 @@
 import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
-
-/** The commands, by their own names; `ALIASES` has the others. */
-export type CommandName = "up" | "probe" | "status" | "plan" | "down" | "version";
-
-/** In the order of the help. */
-export const COMMANDS: Readonly<Record<CommandName, string>> = {
-  up: "Bring the schema to head, exactly once (alias: migrate)",
-  probe: "Exit 0 if the schema is at head, else 1; only reads (alias: check)",
-  status: "Every migration with its state; only reads",
-  plan: "What up would do, as SQL; only reads",
-  down: "Revert the last N migrations (default 1), newest first",
-  version: "Version, commit and bundle fingerprint",
-};
-
-/** Other names of commands. */
-export const ALIASES: Readonly<Record<string, CommandName>> = { migrate: "up", check: "probe" };
+import { COMMANDS, type CommandName } from "./commands.ts";
 
 /** One row of the table: where a setting comes from, and who has it. */
 export interface Setting {
@@ -34,9 +19,12 @@ export interface Setting {
   readonly help: string;
 }
 
-const ALL: readonly CommandName[] = ["up", "probe", "status", "plan", "down", "version"];
-const ASKING: readonly CommandName[] = ["up", "probe", "status", "plan", "down"];
-const GATED: readonly CommandName[] = ["up", "down"];
+const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
+const ASKING: readonly CommandName[] = ALL.filter((name) => name !== "version");
+const GATED: readonly CommandName[] = ["up", "seed", "down"];
+const SEEDING: readonly CommandName[] = ["up", "seed"];
+/** Those that know what would be, or has been, seeded. */
+const OF_SEEDS: readonly CommandName[] = ["up", "seed", "plan", "probe", "status"];
 
 /** Every setting, parsed. Durations are in milliseconds. */
 export interface Settings {
@@ -56,6 +44,20 @@ export interface Settings {
   readonly atomic: boolean;
   readonly to: number | undefined;
   readonly skipMigrations: "off" | "verify" | "yield";
+  readonly seed: "auto" | "rbac" | "none";
+  readonly seeds: string | undefined;
+  readonly roles: string | undefined;
+  readonly requireSeeds: boolean;
+  readonly seedFailure: "fail" | "warn";
+  readonly generatedPasswordFile: string | undefined;
+  readonly allowWeakPassword: boolean;
+  /** Undefined: as the gateway's two variables say. */
+  readonly requirePasswordChange: boolean | undefined;
+  readonly enableAdmin: boolean;
+  readonly assignOrphans: boolean;
+  readonly takeOwned: boolean;
+  readonly withoutConstraints: boolean;
+  readonly noLedger: boolean;
   readonly exitCode: boolean;
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
@@ -173,12 +175,105 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     commands: ["up"],
     help: "true or verify: head must be there; yield: look at nothing; false",
   },
+  seed: {
+    flag: "seed",
+    argument: "<mode>",
+    variables: ["HEADGATE_SEED"],
+    default: "auto",
+    commands: ["up", "plan", "probe", "status"],
+    help: "auto: where the gateway's tables are; rbac: they must be; none",
+  },
+  seeds: {
+    flag: "seeds",
+    argument: "<folder>",
+    variables: ["HEADGATE_SEEDS"],
+    commands: OF_SEEDS,
+    help: "Idempotent .sql files to run whenever one has changed",
+  },
+  roles: {
+    flag: "roles",
+    argument: "<file>",
+    variables: ["HEADGATE_ROLES"],
+    commands: OF_SEEDS,
+    help: "JSON file of additional roles",
+  },
+  requireSeeds: {
+    flag: "require-seeds",
+    variables: ["HEADGATE_REQUIRE_SEEDS"],
+    default: "false",
+    commands: ["probe", "status"],
+    help: "Ready only when the seeds of this version are recorded too",
+  },
+  seedFailure: {
+    flag: "seed-failure",
+    argument: "<mode>",
+    variables: ["HEADGATE_SEED_FAILURE"],
+    default: "fail",
+    commands: ["up"],
+    help: "fail: exit 9, migrations stay; warn: log it and go on",
+  },
+  generatedPasswordFile: {
+    flag: "generated-password-file",
+    argument: "<file>",
+    variables: ["HEADGATE_GENERATED_PASSWORD_FILE"],
+    commands: SEEDING,
+    help: "Without PLATFORM_ADMIN_PASSWORD: make one and write it here, mode 0600",
+  },
+  allowWeakPassword: {
+    flag: "allow-weak-password",
+    variables: ["HEADGATE_ALLOW_WEAK_PASSWORD"],
+    default: "false",
+    commands: SEEDING,
+    help: "Accept a password that anybody would try first",
+  },
+  requirePasswordChange: {
+    flag: "require-password-change",
+    argument: "<bool>",
+    variables: ["HEADGATE_REQUIRE_PASSWORD_CHANGE"],
+    commands: SEEDING,
+    help: "false: a new admin may keep the password (headless installs)",
+  },
+  enableAdmin: {
+    flag: "enable-admin",
+    variables: ["HEADGATE_ENABLE_ADMIN"],
+    default: "false",
+    commands: ["seed"],
+    help: "Give an admin that has no password one; others keep theirs",
+  },
+  assignOrphans: {
+    flag: "assign-orphans",
+    variables: ["HEADGATE_ASSIGN_ORPHANS"],
+    default: "false",
+    commands: ["up", "seed", "plan"],
+    help: "Give resources without an owner to the admin; see plan first",
+  },
+  takeOwned: {
+    flag: "take-owned",
+    variables: ["HEADGATE_TAKE_OWNED"],
+    default: "false",
+    commands: ["up", "seed", "plan"],
+    help: "With --assign-orphans: also owned ones without a team, made public",
+  },
+  withoutConstraints: {
+    flag: "without-constraints",
+    variables: ["HEADGATE_WITHOUT_CONSTRAINTS"],
+    default: "false",
+    commands: SEEDING,
+    help: "Seed although no unique index backs it: the gate alone must do",
+  },
+  noLedger: {
+    flag: "no-ledger",
+    variables: ["HEADGATE_NO_LEDGER"],
+    default: "false",
+    commands: ["seed"],
+    help: "Seed tables that another tool migrates; needs and makes no ledger",
+  },
   exitCode: {
     flag: "exit-code",
     variables: ["HEADGATE_EXIT_CODE"],
     default: "false",
     commands: ["status"],
-    help: "Answer by exit status: 0, 3, 4, 5, 7 or 8",
+    help: "Answer by exit status: 0, 3, 4, 5, 7, 8 or 9",
   },
   json: {
     flag: "json",

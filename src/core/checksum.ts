@@ -15,6 +15,11 @@ export function checksumOf(normalisedText: string): string {
   return createHash("sha256").update(normalisedText, "utf8").digest("hex");
 }
 
+/** SHA-256 of plain data whose keys stand in a fixed order, lower-case hex. */
+export function fingerprintOf(data: unknown): string {
+  return checksumOf(JSON.stringify(data));
+}
+
 /**
  * History of a migration: SHA-256 over the history before it ("" for the first), its version and its checksum, one
  * a line. Equal histories prove that everything up to here is equal.

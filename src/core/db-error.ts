@@ -26,6 +26,8 @@ export interface ServerFields {
   readonly hint: string | undefined;
   /** 1-based position in the statement's text as it was sent, in code points. */
   readonly position: number | undefined;
+  /** The constraint that was violated. */
+  readonly constraint: string | undefined;
 }
 
 /** The only error that `db/` throws for what a server or a network does. */
@@ -52,7 +54,7 @@ export const INVALID_SCHEMA_NAME = "3F000";
 /** SQLSTATE: the role may not. */
 export const INSUFFICIENT_PRIVILEGE = "42501";
 /** SQLSTATE: duplicate key. */
-const UNIQUE_VIOLATION = "23505";
+export const UNIQUE_VIOLATION = "23505";
 /** SQLSTATE: lock_timeout passed. */
 export const LOCK_NOT_AVAILABLE = "55P03";
 /** SQLSTATE: this session may only read. */

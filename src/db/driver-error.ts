@@ -24,6 +24,7 @@ interface DriverFields {
   readonly detail?: string;
   readonly hint?: string;
   readonly position?: string;
+  readonly constraint_name?: string;
 }
 
 function serverFields(fields: DriverFields, prefixLength: number): ServerFields {
@@ -34,6 +35,7 @@ function serverFields(fields: DriverFields, prefixLength: number): ServerFields 
     detail: fields.detail,
     hint: fields.hint,
     position: position > prefixLength ? position - prefixLength : undefined,
+    constraint: fields.constraint_name,
   };
 }
 

@@ -50,6 +50,7 @@ function fatalOf(body: string): DbError | undefined {
     detail: fields.get("D"),
     hint: fields.get("H"),
     position: undefined,
+    constraint: undefined,
   };
   return new DbError("lost", fields.get("M") ?? "connection lost", { server });
 }

@@ -21,7 +21,7 @@ import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Connection, Result } from "./connection.ts";
 import { createLedger } from "./ledger.ts";
-import { readTenancy } from "./place.ts";
+import { readTenancy, type Tenancy } from "./place.ts";
 
 /** Which lock guards which ledger. */
 export interface Gate {
@@ -31,6 +31,8 @@ export interface Gate {
   readonly foreignKey: bigint | undefined;
   /** As `options=-c search_path=…` asked for it; poolers refuse it as a start-up parameter. */
   readonly searchPath: string | undefined;
+  /** True: the ledger is neither made nor locked, and only its name decides the key. */
+  readonly isLedgerless: boolean;
 }
 
 /** How long our own LOCK TABLE may queue: longer, and it would block the readers behind it. */
@@ -88,9 +90,10 @@ export async function enterLedger(connection: Connection, gate: Gate): Promise<b
   if (gate.searchPath !== undefined) {
     await connection.bind("select set_config('search_path', $1::text, true)", [gate.searchPath]);
   }
+  if (gate.isLedgerless) return false;
   const tenancy = await readTenancy(connection, gate.place);
   if (!tenancy.exists) {
-    if (!tenancy.mayCreate) throw mayNotCreate(gate.place, tenancy.role, tenancy.schemaOwner);
+    if (!tenancy.mayCreate) throw mayNotCreate("the ledger", gate.place, tenancy);
     await createLedger(connection, gate.place).catch(retryLostRace);
   }
   await connection.run(`lock table ${quoteLedger(gate.place)} in share row exclusive mode`);
@@ -104,10 +107,12 @@ function retryLostRace(error: unknown): never {
   throw new DbError("server", error.message, { cause: error, ...(server ? { server } : {}) });
 }
 
-function mayNotCreate(place: LedgerPlace, role: string, owner: string): HeadgateError {
+/** The error with the statement that cures it. */
+export function mayNotCreate(what: string, place: LedgerPlace, tenancy: Tenancy): HeadgateError {
   const schema = quoteIdentifier(place.schema);
+  const { role, schemaOwner: owner } = tenancy;
   return new HeadgateError(
-    `Cannot create the ledger ${quoteLedger(place)}: role ${quoteIdentifier(role)} may not create in schema ${schema}, which ${quoteIdentifier(owner)} owns (SQLSTATE 42501)`,
+    `Cannot create ${what} ${quoteLedger(place)}: role ${quoteIdentifier(role)} may not create in schema ${schema}, which ${quoteIdentifier(owner)} owns (SQLSTATE 42501)`,
     {
       code: "privilege-missing",
       hint: `As ${quoteIdentifier(owner)} or a superuser: grant create, usage on schema ${schema} to ${quoteIdentifier(role)}; or: alter schema ${schema} owner to ${quoteIdentifier(role)}`,

@@ -25,12 +25,25 @@ export async function resolvePlace(
   searchPath?: string,
 ): Promise<LedgerPlace> {
   if (name.schema !== undefined) return { schema: name.schema, table: name.table };
-  if (searchPath === undefined) return lookUp(connection, name);
+  return onSearchPath(connection, searchPath, () => lookUp(connection, name));
+}
+
+/**
+ * Asks along another search path than the session's, outside of any transaction.
+ *
+ * @param searchPath Undefined: the session's own, which costs nothing.
+ */
+export async function onSearchPath<T>(
+  connection: Connection,
+  searchPath: string | undefined,
+  ask: () => Promise<T>,
+): Promise<T> {
+  if (searchPath === undefined) return ask();
   await connection.run("begin isolation level read committed read only");
   await connection.bind("select set_config('search_path', $1::text, true)", [searchPath]);
-  const place = await lookUp(connection, name);
+  const answer = await ask();
   await connection.run("rollback");
-  return place;
+  return answer;
 }
 
 async function lookUp(connection: Connection, name: LedgerName): Promise<LedgerPlace> {

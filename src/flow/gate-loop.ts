@@ -3,21 +3,18 @@
  * one connection; whatever breaks, the next step reads the ledger again and decides anew.
  */
 import { type DbError, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
-import { stepKey } from "../core/gate-key.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
 import type { Connection } from "../db/connection.ts";
-import type { Gate } from "../db/gate.ts";
-import { resolvePlace } from "../db/place.ts";
 import { type Access, connect, type World } from "./access.ts";
 import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
 import { describeHolders, describeRow, describeTrouble, type InTheWay } from "./in-the-way.ts";
-import { type Session, type StepOutcome, step, type Task } from "./step.ts";
+import { type GateSettings, openSession, type Session } from "./session.ts";
+import { type StepOutcome, step, type Task } from "./step.ts";
 import { createWaiter, type Waiter } from "./wait.ts";
 
 /** How long to wait, and under which names. */
-export interface GateWish {
+export interface GateWish extends GateSettings {
   readonly lockWaitMs: number;
-  readonly foreignKey: bigint | undefined;
   /** The run's token, in a comment before every statement. */
   readonly runId: string;
   /** A connection in the run's name that is open already; the loop closes it. */
@@ -89,20 +86,6 @@ interface Loop<Plan> {
   mark: number;
 }
 
-function openSession(connection: Connection, access: Access, wish: GateWish): Session {
-  const { searchPath } = access.direct ?? access.main;
-  let gate: Gate | undefined;
-  return {
-    connection,
-    gate: async () => {
-      if (gate) return gate;
-      const place = await resolvePlace(connection, access.ledger, searchPath);
-      gate = { key: stepKey(place), place, foreignKey: wish.foreignKey, searchPath };
-      return gate;
-    },
-  };
-}
-
 /** One try. True: the task is done. */
 async function turn<Plan>(loop: Loop<Plan>): Promise<boolean> {
   try {
@@ -127,6 +110,10 @@ async function tryStep<Plan>(loop: Loop<Plan>, session: Session): Promise<boolea
   loop.waitsFirst = false;
   loop.failures = 0;
   if (outcome.kind === "stopped") return true;
+  if (outcome.kind === "prepare") {
+    await loop.task.prepare?.();
+    return false;
+  }
   if (outcome.kind === "done") {
     if (outcome.createdLedger) loop.world.log("ledger.created");
     loop.waiter.progressed();
@@ -156,7 +143,7 @@ async function waitForOthers<Plan>(
       : describeRow(outcome.row);
   for (;;) {
     await loop.waiter.pause(describe);
-    const { isDone, mark } = await loop.task.peek(connection);
+    const { isDone, mark } = await loop.task.peek(connection, await session.gate());
     if (isDone) return true;
     if (mark === loop.mark) return false;
     loop.mark = mark;

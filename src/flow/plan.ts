@@ -1,9 +1,12 @@
 /** `plan`: what `up` would do, as SQL. Takes no lock; by the time `up` runs it may be less. */
 import { decideUp, type UpWish } from "../core/decide.ts";
+import { headOf } from "../core/head.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
 import { type Access, connect, type World, withConnection } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
+import type { SeedPreview } from "./plan-seeds.ts";
+import type { Seeding } from "./seeding.ts";
 import { readableName, readHeadState } from "./state.ts";
 
 /** What `up` would do now. */
@@ -12,6 +15,13 @@ export interface PlanReport {
   readonly pending: readonly Migration[];
   /** True when `up` would wait for a migration that another runner is building. */
   readonly waits: boolean;
+  /** What would be seeded after that; undefined: nothing is, or not yet. */
+  readonly seeds: SeedPreview | undefined;
+}
+
+/** What the command line asks of `plan`. */
+export interface PlanWish extends UpWish {
+  readonly seeding: Seeding | undefined;
 }
 
 /**
@@ -23,17 +33,25 @@ export async function plan(
   world: World,
   access: Access,
   bundle: NonEmpty<Migration>,
-  wish: UpWish,
+  wish: PlanWish,
 ): Promise<PlanReport> {
   const connection = connect(world, access, access.main);
-  const { state } = await withConnection(connection, async () =>
-    readHeadState(connection, await readableName(connection, access.main, access.ledger), bundle),
-  ).catch((error: unknown) => {
+  return withConnection(connection, async () => {
+    const name = await readableName(connection, access.main, access.ledger);
+    const { state } = await readHeadState(connection, name, bundle);
+    const decision = decideUp(state, wish);
+    if (decision.kind === "refuse") throw decision.error;
+    if (decision.kind === "wait") return { pending: [], waits: true, seeds: undefined };
+    const pending = decision.kind === "apply" ? decision.pending : [];
+    refuseUnrunnable(pending, "up");
+    const isFull = wish.to === undefined || wish.to >= headOf(bundle).version;
+    if (!wish.seeding || !isFull || state.kind === "ahead") {
+      return { pending, waits: false, seeds: undefined };
+    }
+    const { previewSeeds } = await import("./plan-seeds.ts");
+    const seeds = await previewSeeds(connection, access, wish.seeding, pending);
+    return { pending, waits: false, seeds };
+  }).catch((error: unknown) => {
     throw world.stop.aborted ? world.stop.reason : unreadableError(error, access.ledger);
   });
-  const decision = decideUp(state, wish);
-  if (decision.kind === "refuse") throw decision.error;
-  if (decision.kind !== "apply") return { pending: [], waits: decision.kind === "wait" };
-  refuseUnrunnable(decision.pending, "up");
-  return { pending: decision.pending, waits: false };
 }

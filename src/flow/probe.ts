@@ -5,16 +5,24 @@
 import { type Head, isReady, type Policy, type TipState } from "../core/head.ts";
 import { type Access, connect, type World } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
+import type { RequiredSeeds } from "./required-seeds.ts";
 import { readableName, readTipState } from "./state.ts";
 
 /** The answer and its reason. */
 export interface ProbeReport {
   readonly isReady: boolean;
-  readonly state: TipState["kind"] | "unreadable";
+  readonly state: TipState["kind"] | "seeds-stale" | "unreadable";
   /** The bundle's last version. */
   readonly head: number;
   /** One line: what was found, and the next step when it is not head. */
   readonly reason: string;
+}
+
+/** What counts as ready. */
+export interface ProbeWish {
+  readonly policy: Policy;
+  /** Undefined: seeds do not matter. */
+  readonly seeds: RequiredSeeds | undefined;
 }
 
 /** Never throws for what the database says; the process's own end rejects it. */
@@ -22,12 +30,21 @@ export async function probe(
   world: World,
   access: Access,
   head: Head,
-  policy: Policy,
+  wish: ProbeWish,
 ): Promise<ProbeReport> {
+  const { policy, seeds } = wish;
   const connection = connect(world, access, access.main);
   try {
     const name = await readableName(connection, access.main, access.ledger);
     const { state } = await readTipState(connection, name, head);
+    if (seeds && isReady(state, policy)) {
+      const { staleSeeds } = await import("./required-seeds.ts");
+      const stale = await staleSeeds(connection, name, seeds, access.main.searchPath);
+      if (stale !== undefined) {
+        const reason = `seeds-stale: ${stale}; see "headgate seed"`;
+        return { isReady: false, state: "seeds-stale", head: head.version, reason };
+      }
+    }
     return {
       isReady: isReady(state, policy),
       state: state.kind,

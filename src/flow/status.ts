@@ -12,6 +12,8 @@ import { type Ledger, type LedgerRow, rowsOf } from "../core/ledger.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
 import { type Access, connect, type World, withConnection } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
+import type { ProbeWish } from "./probe.ts";
+import { staleSeeds } from "./required-seeds.ts";
 import { readableName, readHeadState } from "./state.ts";
 
 /** One line of the table: a migration of the bundle, a row of the ledger, or both. */
@@ -29,6 +31,8 @@ export interface StatusReport {
   readonly isReady: boolean;
   /** What a probe answers: it sees no row that was altered by hand below the head. */
   readonly probe: 0 | 1;
+  /** Why the seeds are stale, where they are required. */
+  readonly staleSeeds: string | undefined;
   /** Ascending by version. */
   readonly entries: readonly StatusEntry[];
 }
@@ -42,13 +46,17 @@ export async function status(
   world: World,
   access: Access,
   bundle: NonEmpty<Migration>,
-  policy: Policy,
+  { policy, seeds }: ProbeWish,
 ): Promise<StatusReport> {
   const connection = connect(world, access, access.main);
   return withConnection(connection, async () => {
     const name = await readableName(connection, access.main, access.ledger);
     const { ledger } = await readHeadState(connection, name, bundle);
-    return toReport(bundle, ledger, policy);
+    const report = toReport(bundle, ledger, policy);
+    if (!seeds || !report.isReady) return report;
+    const stale = await staleSeeds(connection, name, seeds, access.main.searchPath);
+    if (stale === undefined) return report;
+    return { ...report, isReady: false, probe: 1, staleSeeds: stale } satisfies StatusReport;
   }).catch((error: unknown) => {
     throw world.stop.aborted ? world.stop.reason : unreadableError(error, access.ledger);
   });
@@ -77,7 +85,7 @@ export function toReport(
   const entries = [...ours, ...foreign].sort((a, b) => a.version - b.version);
   const seen = tipState(headOf(bundle), tipOf(headOf(bundle), ledger));
   const probe = isReady(seen, policy) ? 0 : 1;
-  return { state, isReady: isReady(state, policy), probe, entries };
+  return { state, isReady: isReady(state, policy), probe, staleSeeds: undefined, entries };
 }
 
 function stateOf(row: LedgerRow | undefined): StatusEntry["state"] {

@@ -8,12 +8,15 @@ import {
 import type { Ledger, LedgerPlace, LedgerRow } from "../core/ledger.ts";
 import type { Connection } from "../db/connection.ts";
 import { commit, enterLedger, type Gate, rollback, tryGate } from "../db/gate.ts";
+import type { Session } from "./session.ts";
 import { readSettledLedger } from "./state.ts";
 
 /** What a task wants of one step. */
 export type Decision<Plan> =
   | { readonly kind: "nothing" }
   | { readonly kind: "wait"; readonly row: LedgerRow }
+  /** Something slow must be made first, outside of the gate: see `Task.prepare`. */
+  | { readonly kind: "prepare" }
   | { readonly kind: "act"; readonly plan: Plan };
 
 /** What a look without the gate shows. */
@@ -25,30 +28,26 @@ export interface Sight {
 
 /** What one command does inside the gate. */
 export interface Task<Plan> {
-  /** Throws to refuse. Called with the ledger as it is inside the gate. */
-  decide(ledger: Ledger): Promise<Decision<Plan>>;
+  /** Throws to refuse. Called with the ledger as it is inside the gate; a ledgerless gate has none. */
+  decide(ledger: Ledger, connection: Connection, place: LedgerPlace): Promise<Decision<Plan>>;
+  /** What a decision asked for; the gate is tried again after it. */
+  prepare?(): Promise<void>;
   /** Effect and ledger row, in the gate's transaction, without its COMMIT. */
   act(connection: Connection, place: LedgerPlace, plan: Plan): Promise<void>;
   /** The server's verdict at COMMIT, in the command's words. */
   commitFailed(plan: Plan, error: DbError): Error;
   committed(plan: Plan): void;
   /** Without the gate: is it done, and how far is the ledger? */
-  peek(connection: Connection): Promise<Sight>;
+  peek(connection: Connection, gate: Gate): Promise<Sight>;
   /** The last look of a run that acted, once nothing is left to do. */
   finish(connection: Connection, place: LedgerPlace): Promise<void>;
-}
-
-/** A connection and the gate that it goes through. */
-export interface Session {
-  readonly connection: Connection;
-  /** Where the gate is; asked once, when it is first needed. */
-  readonly gate: () => Promise<Gate>;
 }
 
 /** `busy`: the lock was not got. `stopped`: nothing is left to do. */
 export type StepOutcome =
   | { readonly kind: "busy" }
   | { readonly kind: "wait"; readonly row: LedgerRow }
+  | { readonly kind: "prepare" }
   | { readonly kind: "stopped" }
   | { readonly kind: "done"; readonly createdLedger: boolean };
 
@@ -76,10 +75,13 @@ async function insideGate<Plan>(
   onActing: (ledger: LedgerPlace) => void,
 ): Promise<StepOutcome> {
   const isNew = await enterLedger(connection, gate);
-  const decision = await task.decide(await readSettledLedger(connection, gate.place));
+  const ledger: Ledger = gate.isLedgerless
+    ? { kind: "absent" }
+    : await readSettledLedger(connection, gate.place);
+  const decision = await task.decide(ledger, connection, gate.place);
   if (decision.kind !== "act") {
     await rollback(connection);
-    return decision.kind === "wait" ? decision : { kind: "stopped" };
+    return decision.kind === "nothing" ? { kind: "stopped" } : decision;
   }
   onActing(gate.place);
   await task.act(connection, gate.place, decision.plan);

@@ -10,6 +10,7 @@ import { readLedger } from "../db/ledger.ts";
 import type { Run } from "../db/record.ts";
 import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
 import { type Applied, applyMigration, failureOf } from "./apply.ts";
+import type { Seeding } from "./seeding.ts";
 import { readableName, readTipState } from "./state.ts";
 import type { Decision, Task } from "./step.ts";
 
@@ -27,6 +28,8 @@ export interface UpRequest extends UpWish {
 export interface Work {
   readonly request: UpRequest;
   readonly run: Run;
+  /** Undefined: nothing is seeded. */
+  readonly seeding: Seeding | undefined;
 }
 
 /** The task, and what came of it. */
@@ -58,9 +61,8 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
         world.log("migration.applied", { version, name, duration_ms: durationMs });
       }
     },
-    peek: async (connection) => {
-      const name = await readableName(connection, access.direct ?? access.main, access.ledger);
-      const { state, tip } = await readTipState(connection, name, source.head);
+    peek: async (connection, { place }) => {
+      const { state, tip } = await readTipState(connection, place, source.head);
       return { isDone: isReady(state, request.policy), mark: highestOf(tip) };
     },
     finish: async (connection, place) => {

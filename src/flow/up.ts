@@ -9,6 +9,7 @@ import type { Connection } from "../db/connection.ts";
 import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
 import type { Applied } from "./apply.ts";
 import { unreadableError } from "./db-trouble.ts";
+import type { SeedReport } from "./seeding.ts";
 import { readableName, readHeadState, readTipState } from "./state.ts";
 import type { UpRequest, Work } from "./up-task.ts";
 
@@ -21,13 +22,15 @@ export interface UpReport {
   /** The bundle's last version, or the one that `--to` named. */
   readonly head: number;
   readonly waitedMs: number;
+  /** Undefined: seeding is off, or this database is not to be seeded. */
+  readonly seeds: SeedReport | undefined;
 }
 
 /**
  * Writes and locks only when something is pending.
  *
  * @throws {HeadgateError} every code that `decideUp` refuses with, `gate-timeout`, `unreachable`,
- *   `migration-failed`, `bundle-invalid`, `privilege-missing`.
+ *   `migration-failed`, `bundle-invalid`, `privilege-missing`, `seed-failed`.
  */
 export async function up(
   world: World,
@@ -36,27 +39,51 @@ export async function up(
   work: Work,
 ): Promise<UpReport> {
   const { request } = work;
-  const report = { applied: [], head: request.to ?? source.head.version, waitedMs: 0 };
+  const head = request.to ?? source.head.version;
+  const report = { applied: [], head, waitedMs: 0, seeds: undefined };
+  const seeds = (opened?: Connection): Promise<SeedReport | undefined> =>
+    seedBehind(world, access, source, { ...work, opened });
   if (request.isVerifyOnly) {
-    await verify(world, access, source, request.policy);
-    return { ...report, head: source.head.version, path: "skipped" };
+    const isAtHead = await verify(world, access, source, request.policy);
+    const verified = { ...report, head: source.head.version, path: "skipped" } as const;
+    return isAtHead ? { ...verified, seeds: await seeds() } : verified;
   }
   const first = await firstLook(world, access, source, work);
   if (first.isDone) {
     if (request.to === undefined) world.log("schema.at-head");
+    if (first.isAtHead) return { ...report, path: "fast", seeds: await seeds(first.opened) };
+    await first.opened?.close();
     return { ...report, path: "fast" };
   }
   const { slowPath } = await import("./slow-path.ts");
-  return { ...report, ...(await slowPath(world, access, source, { ...work, ...first })) };
+  const done = await slowPath(world, access, source, { ...work, ...first });
+  return { ...report, ...done, seeds: head < source.head.version ? undefined : await seeds() };
 }
 
-/** Somebody else migrates: head must be there, and nothing is written. */
+/** After the migrations, which stay whatever becomes of it. */
+async function seedBehind(
+  world: World,
+  access: Access,
+  source: BundleSource,
+  { seeding, request, run, opened }: Work & { readonly opened: Connection | undefined },
+): Promise<SeedReport | undefined> {
+  if (!seeding) {
+    await opened?.close();
+    return undefined;
+  }
+  const { seedAfterUp } = await import("./seed.ts");
+  const { lockWaitMs, lockId } = request;
+  const work = { run, lockWaitMs, lockId, head: source.head };
+  return seedAfterUp(world, access, { seeding, work }, opened);
+}
+
+/** Somebody else migrates: head must be there, and nothing is migrated. False: it is ahead. */
 async function verify(
   world: World,
   access: Access,
   source: BundleSource,
   policy: Policy,
-): Promise<void> {
+): Promise<boolean> {
   const connection = connect(world, access, access.main);
   const state = await withConnection(connection, async () => {
     const name = await readableName(connection, access.main, access.ledger);
@@ -66,11 +93,14 @@ async function verify(
   });
   if (state.kind !== "at-head" && !isReady(state, policy)) throw notReadyError(state, policy);
   world.log("migrations.verified");
+  return state.kind === "at-head";
 }
 
 interface FirstLook {
   readonly isDone: boolean;
-  /** The connection, when it can serve the gate too. */
+  /** Done, and not because the database is ahead. */
+  readonly isAtHead: boolean;
+  /** The connection, when it can serve for what comes next. */
   readonly opened: Connection | undefined;
   readonly waitsFirst: boolean;
 }
@@ -86,13 +116,13 @@ async function firstLook(
   let opened: Connection | undefined;
   try {
     const sight = await lookWithoutGate(connection, access, source, request);
-    if (!sight.isDone && !access.direct) opened = connection;
+    if (sight.isDone || !access.direct) opened = connection;
     return { ...sight, opened };
   } catch (error) {
     if (world.stop.aborted) throw world.stop.reason;
     if (error instanceof HeadgateError) throw error;
     world.log("peek.failed", { reason: (error as Error).message });
-    return { isDone: false, opened, waitsFirst: false };
+    return { isDone: false, isAtHead: false, opened, waitsFirst: false };
   } finally {
     if (!opened) await connection.close();
   }
@@ -110,14 +140,17 @@ async function lookWithoutGate(
 ): Promise<Omit<FirstLook, "opened">> {
   const name = await readableName(connection, access.main, access.ledger);
   const { state, tip } = await readTipState(connection, name, source.head);
-  if (isReady(state, request.policy)) return { isDone: true, waitsFirst: false };
+  if (isReady(state, request.policy)) {
+    return { isDone: true, isAtHead: state.kind === "at-head", waitsFirst: false };
+  }
   const isPlain = state.kind === "fresh" || state.kind === "behind";
   if (isPlain && request.to === undefined) {
     const waitsFirst = tip.kind === "present" && tip.below?.isRecent === true;
-    return { isDone: false, waitsFirst };
+    return { isDone: false, isAtHead: false, waitsFirst };
   }
   const { state: whole } = await readHeadState(connection, name, await source.load());
   const decision = decideUp(whole, request);
   if (decision.kind === "refuse") throw decision.error;
-  return { isDone: decision.kind === "nothing", waitsFirst: false };
+  const isAtHead = whole.kind === "at-head";
+  return { isDone: decision.kind === "nothing", isAtHead, waitsFirst: false };
 }

@@ -19,15 +19,44 @@ export function readFile(path: string): string | undefined {
   }
 }
 
+/** A file of a folder. */
+export interface FolderFile {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** What a folder holds, for messages. */
+export interface FolderKind {
+  /** `migrations`. */
+  readonly files: string;
+  /** What is missing in an empty one: `migration (NNNN_name.sql)`. */
+  readonly one: string;
+  readonly hint: string;
+}
+
+const MIGRATIONS: FolderKind = {
+  files: "migrations",
+  one: "migration (NNNN_name.sql)",
+  hint: "Check --dir or HEADGATE_DIR; files are named NNNN_name.sql",
+};
+
+/** As `readSqlFolder`. */
+export function readMigrationFolder(folder: string): readonly FolderFile[] {
+  return readSqlFolder(folder, MIGRATIONS);
+}
+
 /**
- * The `.sql` files of a folder, unsorted. Hidden files and other endings are not migrations.
+ * The `.sql` files of a folder, unsorted and at least one. Hidden files and other endings are left out.
  *
  * @throws {HeadgateError} `bundle-invalid` naming every file that is unreadable or not UTF-8.
  */
-export function readMigrationFolder(
+export function readSqlFolder(
   folder: string,
-): { readonly file: string; readonly text: string }[] {
-  const files = listFolder(folder).filter((file) => file.endsWith(".sql") && !file.startsWith("."));
+  kind: FolderKind,
+): readonly [FolderFile, ...FolderFile[]] {
+  const files = listFolder(folder, kind).filter(
+    (file) => file.endsWith(".sql") && !file.startsWith("."),
+  );
   const problems: string[] = [];
   const sources = files.flatMap((file) => {
     const text = readText(join(folder, file));
@@ -35,16 +64,17 @@ export function readMigrationFolder(
     problems.push(`${file}: ${text.problem}`);
     return [];
   });
-  if (problems.length > 0) throw unusable(folder, problems.join("\n"));
-  if (sources.length === 0) throw unusable(folder, "it has no migration (NNNN_name.sql)");
-  return sources;
+  if (problems.length > 0) throw unusable(folder, problems.join("\n"), kind);
+  const [first, ...others] = sources;
+  if (!first) throw unusable(folder, `it has no ${kind.one}`, kind);
+  return [first, ...others];
 }
 
-function listFolder(folder: string): readonly string[] {
+function listFolder(folder: string, kind: FolderKind): readonly string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    throw unusable(folder, `the folder cannot be read (${codeOf(error)})`);
+    throw unusable(folder, `the folder cannot be read (${codeOf(error)})`, kind);
   }
 }
 
@@ -57,10 +87,10 @@ function readText(path: string): string | { readonly problem: string } {
   }
 }
 
-function unusable(folder: string, problem: string): HeadgateError {
-  return new HeadgateError(`Cannot use the migrations of ${folder}: ${problem}`, {
+function unusable(folder: string, problem: string, { files, hint }: FolderKind): HeadgateError {
+  return new HeadgateError(`Cannot use the ${files} of ${folder}: ${problem}`, {
     code: "bundle-invalid",
-    hint: "Check --dir or HEADGATE_DIR; files are named NNNN_name.sql",
+    hint,
   });
 }
 

@@ -81,8 +81,8 @@ describe("with the fast path disabled, the same two tests are red", () => {
     mutant = await buildMutant(
       {
         file: "flow/up.ts",
-        find: "if (isReady(state, request.policy)) return { isDone: true, waitsFirst: false };",
-        replace: "return { isDone: false, waitsFirst: false };",
+        find: "return { isDone: true, isAtHead",
+        replace: "return { isDone: false, isAtHead",
       },
       {
         file: "flow/up-task.ts",

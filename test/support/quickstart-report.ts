@@ -18,12 +18,15 @@ export interface UpReport {
   readonly path: "fast" | "slow";
   readonly applied: readonly Migrated[];
   readonly waited_ms: number;
+  readonly seeds: { readonly changes: readonly unknown[] };
 }
 
 /** What the database says, asked past any pooler. */
 export interface Traces {
   /** The ledger, ascending by version. */
   readonly rows: readonly (Migrated & { readonly pid: number })[];
+  /** Active rows that seeding made. */
+  readonly seeds: Readonly<Record<"admins" | "roles" | "teams" | "grants", number>>;
   readonly advisoryLocks: number;
   readonly openTransactions: number;
 }
@@ -65,6 +68,7 @@ export function findingsOf(findings: Findings): readonly Finding[] {
   return [
     allEnded(findings),
     exactlyOnce(findings),
+    seededOnce(findings),
     nothingLeft(findings.traces),
     probes(findings),
     fastPath(findings),
@@ -91,6 +95,18 @@ function exactlyOnce({ replicas, traces }: Findings): Finding {
     held: said.length > 0 && JSON.stringify(said) === JSON.stringify(written),
     what: "exactly once",
     found: `${said.length} migrations applied, ${written.length} in the ledger, by the same processes`,
+  };
+}
+
+/** One process made all of them, and nobody a second of anything. */
+function seededOnce({ replicas, traces }: Findings): Finding {
+  const { admins, roles, teams, grants } = traces.seeds;
+  const seeders = replicas.filter(({ report }) => (report?.seeds.changes.length ?? 0) > 0).length;
+  const isOnce = admins === 1 && roles === 5 && teams === 1 && grants === 2;
+  return {
+    held: isOnce && seeders === 1,
+    what: "seeded once",
+    found: `${admins} admin, ${roles} roles, ${teams} team, ${grants} grants, by ${seeders} process`,
   };
 }
 

@@ -1,13 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { COMMANDS, type CommandName } from "../../src/config/commands.ts";
 import { type ConfigInput, type Flags, loadSettings } from "../../src/config/config.ts";
 import { SCHEMAS } from "../../src/config/setting-values.ts";
-import {
-  COMMANDS,
-  type CommandName,
-  SETTINGS,
-  type SettingName,
-  type Settings,
-} from "../../src/config/settings.ts";
+import { SETTINGS, type SettingName, type Settings } from "../../src/config/settings.ts";
 import { HeadgateError } from "../../src/core/error.ts";
 
 type Strings = Readonly<Record<string, string>>;
@@ -30,6 +25,19 @@ const DEFAULTS: Settings = {
   atomic: false,
   to: undefined,
   skipMigrations: "off",
+  seed: "auto",
+  seeds: undefined,
+  roles: undefined,
+  requireSeeds: false,
+  seedFailure: "fail",
+  generatedPasswordFile: undefined,
+  allowWeakPassword: false,
+  requirePasswordChange: undefined,
+  enableAdmin: false,
+  assignOrphans: false,
+  takeOwned: false,
+  withoutConstraints: false,
+  noLedger: false,
   exitCode: false,
   json: false,
   logFormat: "auto",
@@ -54,6 +62,19 @@ const VALUES: { readonly [Name in SettingName]: readonly [text: string, value: S
   atomic: ["1", true, "off", false, SECRET],
   to: ["0012", 12, "0", 0, "1e3"],
   skipMigrations: ["yield", "yield", "true", "verify", SECRET],
+  seed: ["rbac", "rbac", "NONE", "none", SECRET],
+  seeds: ["./seeds", "./seeds", " /s ", "/s", undefined],
+  roles: ["roles.json", "roles.json", " /r ", "/r", undefined],
+  requireSeeds: ["true", true, "no", false, SECRET],
+  seedFailure: ["warn", "warn", "Fail", "fail", SECRET],
+  generatedPasswordFile: ["/run/password", "/run/password", " p ", "p", undefined],
+  allowWeakPassword: ["on", true, "0", false, SECRET],
+  requirePasswordChange: ["off", false, "1", true, SECRET],
+  enableAdmin: ["true", true, "no", false, SECRET],
+  assignOrphans: ["Yes", true, "off", false, SECRET],
+  takeOwned: ["true", true, "0", false, SECRET],
+  withoutConstraints: ["1", true, "no", false, SECRET],
+  noLedger: ["true", true, "off", false, SECRET],
   exitCode: ["yes", true, "0", false, SECRET],
   json: ["on", true, "false", false, SECRET],
   logFormat: ["text", "text", "JSON", "json", SECRET],
@@ -248,6 +269,9 @@ describe("loadSettings() refuses", () => {
     ["lockId", "-9223372036854775809", "must be a 64-bit integer"],
     ["to", "-1", "must be a version number"],
     ["to", "9007199254740992", "must be a version number"],
+    ["seed", "true", "must be auto, rbac or none"],
+    ["seedFailure", "ignore", "must be fail or warn"],
+    ["requirePasswordChange", "never", "must be true or false"],
     ["logFormat", "xml", "must be auto, json or text"],
     ["logLevel", "trace", "must be debug, info, warn or error"],
   ];

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { EXIT_STATUS, exitStatusOf, exitStatusOfState } from "../../src/cli/exit-status.ts";
+import {
+  EXIT_STATUS,
+  exitStatusOf,
+  exitStatusOfState,
+  exitStatusOfStatus,
+} from "../../src/cli/exit-status.ts";
 import { type ErrorCode, HeadgateError } from "../../src/core/error.ts";
 import { type HeadState, isReady, type Policy } from "../../src/core/head.ts";
 import { bundleOf, foreignRow, rowFor } from "./ledgers.ts";
@@ -56,5 +61,14 @@ describe("exitStatusOfState()", () => {
   ];
   test.each(table)("of %j under %s is %d", (state, policy, status) => {
     expect(exitStatusOfState(state, isReady(state, policy))).toBe(status);
+    const report = { state, isReady: isReady(state, policy), staleSeeds: undefined };
+    expect(exitStatusOfStatus(report)).toBe(status);
+  });
+
+  test("of migrations that are done and seeds that are not is 9, with a reason of any length", () => {
+    for (const staleSeeds of ["seeds rbac have never been recorded", ""]) {
+      const report = { state: { kind: "at-head" }, isReady: false, staleSeeds } as const;
+      expect(exitStatusOfStatus(report)).toBe(9);
+    }
   });
 });

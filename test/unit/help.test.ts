@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { renderHelp } from "../../src/cli/help.ts";
 import { settingsOf } from "../../src/cli/parse-argv.ts";
 import { renderVersion } from "../../src/cli/render-version.ts";
-import { ALIASES, COMMANDS, type CommandName } from "../../src/config/settings.ts";
+import { ALIASES, COMMANDS, type CommandName } from "../../src/config/commands.ts";
 
 const NAMES = Object.keys(COMMANDS) as CommandName[];
 const TOPICS: readonly [name: string, topic: CommandName | undefined][] = [

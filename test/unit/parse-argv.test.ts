@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { type Invocation, parseArgv } from "../../src/cli/parse-argv.ts";
+import { ALIASES, COMMANDS, type CommandName } from "../../src/config/commands.ts";
 import type { Flags } from "../../src/config/config.ts";
-import { ALIASES, COMMANDS, type CommandName, SETTINGS } from "../../src/config/settings.ts";
+import { SETTINGS } from "../../src/config/settings.ts";
 import { HeadgateError } from "../../src/core/error.ts";
 
 const COMMAND_NAMES = Object.keys(COMMANDS) as CommandName[];
@@ -76,6 +77,12 @@ describe("parseArgv() reads", () => {
     ["up --json --atomic", { json: "true", atomic: "true" }],
     ["up --log-level=debug --log-format json", { logLevel: "debug", logFormat: "json" }],
     ["status --exit-code", { exitCode: "true" }],
+    ["seed --no-ledger", { noLedger: "true" }],
+    ["seed --no-ledger=true", { noLedger: "true" }],
+    ["seed --no-ledger=false", { noLedger: "false" }],
+    ["seed --no-ledger --ledger x", { noLedger: "true", ledger: "x" }],
+    ["seed --ledger x --no-ledger", { noLedger: "true", ledger: "x" }],
+    ["up --require-password-change false", { requirePasswordChange: "false" }],
     ["up --", {}],
     ["up --json --", { json: "true" }],
   ];
@@ -142,7 +149,13 @@ describe("parseArgv() refuses", () => {
     ["up --ledger --json", "--ledger needs a value: <name>", 'Run "headgate --help"'],
     ["up --ledger=", "--ledger needs a value: <name>", 'Run "headgate --help"'],
     ["up --ledger _", "--ledger needs a value: <name>", 'Run "headgate --help"'],
-    ["up --no-ledger", "--ledger needs a value: <name>", 'Run "headgate --help"'],
+    ["up --no-ledger", "up has no flag --no-ledger", "Did you mean --ledger?"],
+    [
+      "seed --no-ledger=1",
+      "--no-ledger is a switch and takes true or false",
+      'Run "headgate --help"',
+    ],
+    ["seed --no-ledger --no-ledger", "--no-ledger is given twice", 'Run "headgate --help"'],
     ["up --policy exact --policy exact", "--policy is given twice", 'Run "headgate --help"'],
     ["up --policy=exact --policy exact", "--policy is given twice", 'Run "headgate --help"'],
     ["up --json --json", "--json is given twice", 'Run "headgate --help"'],

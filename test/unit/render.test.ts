@@ -6,18 +6,28 @@ import {
   renderStatus,
   renderUp,
 } from "../../src/cli/render.ts";
+import { toStatus } from "../../src/cli/report-json.ts";
 import { toJson } from "../../src/cli/run.ts";
 import type { HeadState } from "../../src/core/head.ts";
 import type { Applied } from "../../src/flow/apply.ts";
+import type { SeedPreview } from "../../src/flow/plan-seeds.ts";
+import type { SeedReport } from "../../src/flow/seeding.ts";
 import { toReport } from "../../src/flow/status.ts";
 import { bundleOf, foreignRow, present, rowFor } from "./ledgers.ts";
 
 const ONE: Applied = { version: 1, name: "create_users", durationMs: 12 };
 const TWO: Applied = { version: 2, name: "create_teams", durationMs: 1488 };
 const BUNDLE = bundleOf(8, 9, 10);
+const NOTHING_SEEDED: SeedReport = {
+  changes: [],
+  conflicts: [],
+  password: undefined,
+  files: [],
+  skipped: undefined,
+};
 
 describe("renderUp()", () => {
-  const nothing = { applied: [], head: 14, waitedMs: 0 } as const;
+  const nothing = { applied: [], head: 14, waitedMs: 0, seeds: undefined } as const;
   const table: readonly [path: "fast" | "slow" | "skipped", text: string][] = [
     ["fast", "Nothing to do: version 14 is there (fast path)\n"],
     ["slow", "Nothing to do: version 14 is there (slow path)\n"],
@@ -43,6 +53,23 @@ describe("renderUp()", () => {
       "
     `);
   });
+
+  test("of what was seeded after them", () => {
+    const change = { kind: "create-role", what: "viewer (team), 18 permissions" } as const;
+    const seeds = { ...NOTHING_SEEDED, changes: [change] };
+    expect(renderUp({ ...nothing, path: "slow", applied: [ONE], seeds })).toMatchInlineSnapshot(`
+      "Applied 1 migration in 12 ms (slow path)
+        1 create_users (12 ms)
+      Seeded 1 change
+        created role viewer (team), 18 permissions
+      "
+    `);
+    expect(renderUp({ ...nothing, path: "fast", seeds: NOTHING_SEEDED })).toMatchInlineSnapshot(`
+      "Nothing to do: version 14 is there (fast path)
+      Nothing to seed
+      "
+    `);
+  });
 });
 
 describe("renderDown()", () => {
@@ -61,16 +88,21 @@ describe("renderDown()", () => {
 });
 
 describe("renderPlan()", () => {
+  const NOTHING: SeedPreview = { changes: [], files: [], skipped: undefined, unbacked: [] };
+
   test("of nothing", () => {
-    expect(renderPlan({ pending: [], waits: false })).toBe("-- Nothing to do\n");
+    expect(renderPlan({ pending: [], waits: false, seeds: undefined })).toBe("-- Nothing to do\n");
+    expect(renderPlan({ pending: [], waits: false, seeds: NOTHING })).toBe("-- Nothing to do\n");
   });
 
   test("of another runner's build", () => {
-    expect(renderPlan({ pending: [], waits: true })).toMatch(/^-- .*another runner.*\n$/);
+    const report = { pending: [], waits: true, seeds: undefined };
+    expect(renderPlan(report)).toMatch(/^-- .*another runner.*\n$/);
   });
 
   test("of pending migrations: SQL that can be run", () => {
-    expect(renderPlan({ pending: BUNDLE.slice(1), waits: false })).toMatchInlineSnapshot(`
+    const report = { pending: BUNDLE.slice(1), waits: false, seeds: undefined };
+    expect(renderPlan(report)).toMatchInlineSnapshot(`
       "-- 9_m9.sql (sha256 b52839a3edb14685cd8435a744bb2c6898025d5f122d36e4bfe55a67ecb7e9c2), in one transaction with its ledger row
       select 9;
 
@@ -78,6 +110,39 @@ describe("renderPlan()", () => {
       select 10;
       "
     `);
+  });
+});
+
+describe("renderPlan() with seeds", () => {
+  const seeds: SeedPreview = {
+    changes: [{ kind: "create-admin", what: "admin@example.com" }],
+    files: ["1_teams.sql"],
+    skipped: undefined,
+    unbacked: ["roles (name, scope) where is_active"],
+  };
+
+  test("and nothing pending", () => {
+    expect(renderPlan({ pending: [], waits: false, seeds })).toMatchInlineSnapshot(`
+      "-- Refused without --without-constraints: no index on roles (name, scope) where is_active
+      -- Seed: create admin admin@example.com
+      -- Seed: run 1_teams.sql
+      "
+    `);
+  });
+
+  test("after the pending migrations, and only as comments", () => {
+    const text = renderPlan({ pending: BUNDLE.slice(2), waits: false, seeds });
+    expect(text).toMatchInlineSnapshot(`
+      "-- 10_m10.sql (sha256 dc7c2856a0ae561b75f179063aacd39c4a85c9ad62fe86c02dc941fb60b5b827), in one transaction with its ledger row
+      select 10;
+
+      -- Refused without --without-constraints: no index on roles (name, scope) where is_active
+      -- Seed: create admin admin@example.com
+      -- Seed: run 1_teams.sql
+      "
+    `);
+    const sql = text.split("\n").filter((line) => line !== "" && !line.startsWith("--"));
+    expect(sql).toEqual(["select 10;"]);
   });
 });
 
@@ -124,6 +189,25 @@ describe("renderStatus()", () => {
     const ledger = present(...BUNDLE.map((migration) => rowFor(migration)), foreignRow(11));
     expect(renderStatus(toReport(BUNDLE, ledger, "at-least"))).toContain("; probe answers 0\n");
     expect(renderStatus(toReport(BUNDLE, ledger, "exact"))).toContain("; probe answers 1\n");
+  });
+
+  test("says why the seeds are stale, as text and as JSON", () => {
+    const ledger = present(...BUNDLE.map((migration) => rowFor(migration)));
+    const done = toReport(BUNDLE, ledger, "at-least");
+    expect(done.staleSeeds).toBeUndefined();
+    expect(renderStatus(done)).not.toContain("seeds");
+    expect(toStatus(done, describeState)).toMatchObject({ state: "at-head", ready: true });
+    const staleSeeds = "seeds rbac have never been recorded";
+    const stale = { ...done, isReady: false, probe: 1, staleSeeds } as const;
+    expect(renderStatus(stale)).toStartWith(
+      "at-head: every migration is applied, every checksum matches; seeds-stale: seeds rbac have never been recorded; probe answers 1\n",
+    );
+    expect(toStatus(stale, describeState)).toMatchObject({
+      state: "seeds-stale",
+      ready: false,
+      probe: 1,
+      reason: staleSeeds,
+    });
   });
 });
 

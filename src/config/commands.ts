@@ -1,0 +1,18 @@
+/** What headgate can be asked to do. */
+
+/** The commands, by their own names; `ALIASES` has the others. */
+export type CommandName = "up" | "probe" | "seed" | "status" | "plan" | "down" | "version";
+
+/** In the order of the help. */
+export const COMMANDS: Readonly<Record<CommandName, string>> = {
+  up: "Bring the schema to head, exactly once, and seed it (alias: migrate)",
+  probe: "Exit 0 if the schema is at head, else 1; only reads (alias: check)",
+  seed: "Seed the gateway's RBAC rows, and the files of --seeds",
+  status: "Every migration with its state; only reads",
+  plan: "What up would do, as SQL; only reads",
+  down: "Revert the last N migrations (default 1), newest first",
+  version: "Version, commit and bundle fingerprint",
+};
+
+/** Other names of commands. */
+export const ALIASES: Readonly<Record<string, CommandName>> = { migrate: "up", check: "probe" };

@@ -1,0 +1,123 @@
+/** Runs the files of `--seeds` in one transaction of the gate, whenever they have changed. */
+import type { CustomSeeds, SeedFile } from "../core/custom-seeds.ts";
+import { type DbError, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
+import { HeadgateError } from "../core/error.ts";
+import type { Ledger, LedgerName, LedgerPlace } from "../core/ledger.ts";
+import { seedState, seedsTable } from "../core/seed-mark.ts";
+import { renderCaret } from "../core/source-position.ts";
+import { closeBody, openBody, runBody } from "../db/body.ts";
+import type { Connection } from "../db/connection.ts";
+import type { Gate } from "../db/gate.ts";
+import { readTenancy } from "../db/place.ts";
+import { readSeeds } from "../db/seeds.ts";
+import type { World } from "./access.ts";
+import { seedError } from "./rbac-act.ts";
+import { isSeedable, recordSeeds } from "./record-seeds.ts";
+import type { SeedWork } from "./seeding.ts";
+import type { Decision, Sight, Task } from "./step.ts";
+
+/** As for migrations: a file that waits for a lock makes every reader behind it wait too. */
+const LOCK_TIMEOUT_MS = 3000;
+
+/** One run's custom seeds. */
+export class CustomTask implements Task<CustomSeeds> {
+  readonly #world: World;
+  readonly #seeds: CustomSeeds;
+  readonly #head: SeedWork["head"];
+  #files: readonly string[] = [];
+
+  constructor(world: World, seeds: CustomSeeds, head: SeedWork["head"]) {
+    this.#world = world;
+    this.#seeds = seeds;
+    this.#head = head;
+  }
+
+  /** Without the gate: whether these very files have run. */
+  async isDone(connection: Connection, ledger: LedgerName | LedgerPlace): Promise<boolean> {
+    const records = await readSeeds(connection, seedsTable(ledger)).catch((error: unknown) => {
+      throw seedError(error, "anything");
+    });
+    return seedState(this.#seeds.mark, records) === "seeded";
+  }
+
+  async decide(
+    ledger: Ledger,
+    connection: Connection,
+    place: LedgerPlace,
+  ): Promise<Decision<CustomSeeds>> {
+    if (!isSeedable(this.#head, ledger)) return { kind: "nothing" };
+    const { exists } = await readTenancy(connection, seedsTable(place));
+    if (exists && (await this.isDone(connection, place))) return { kind: "nothing" };
+    return { kind: "act", plan: this.#seeds };
+  }
+
+  async act(
+    connection: Connection,
+    place: LedgerPlace,
+    { files, mark }: CustomSeeds,
+  ): Promise<void> {
+    for (const file of files) await runFile(connection, file);
+    await recordSeeds(connection, place, { marks: [mark], forgets: [] }).catch((error: unknown) => {
+      throw seedError(error, "its own record");
+    });
+  }
+
+  commitFailed(_plan: CustomSeeds, error: DbError): Error {
+    return fileError(error, "at COMMIT");
+  }
+
+  committed({ files }: CustomSeeds): void {
+    this.#files = files.map(({ file }) => file);
+    for (const file of this.#files) this.#world.log("seed.file-ran", { file });
+  }
+
+  async peek(connection: Connection, { place }: Gate): Promise<Sight> {
+    return { isDone: await this.isDone(connection, place), mark: 0 };
+  }
+
+  async finish(): Promise<void> {}
+
+  /** Those that this run committed. */
+  files(): readonly string[] {
+    return this.#files;
+  }
+}
+
+async function runFile(connection: Connection, { file, sql }: SeedFile): Promise<void> {
+  try {
+    const limits = { lockTimeoutMs: LOCK_TIMEOUT_MS, statementTimeoutMs: 0 };
+    const frame = await openBody(connection, limits);
+    await runBody(connection, sql);
+    if (await closeBody(connection, frame)) return;
+  } catch (error) {
+    throw fileError(error, file, sql);
+  }
+  throw new HeadgateError(
+    `Cannot vouch for ${file}: it ended the transaction that headgate opened`,
+    {
+      code: "seed-failed",
+      hint: "What stood before that is committed. Take the transaction control out of the file and run again",
+    },
+  );
+}
+
+/** What another try may cure stays as it is. */
+function fileError(error: unknown, where: string, sql = ""): Error {
+  if (!(error instanceof Error) || error.name !== "DbError") return error as Error;
+  if (isContention(error) || isConnectionTrouble(error)) return error;
+  const state = sqlStateOf(error);
+  const { server } = error as DbError;
+  const lines = [
+    `Cannot seed from ${where}: ${error.message}${state === undefined ? "" : ` (SQLSTATE ${state})`}`,
+  ];
+  if (server?.detail !== undefined) lines.push(`detail: ${server.detail}`);
+  if (server?.position !== undefined && sql !== "") {
+    const before = [...sql].slice(0, server.position - 1).join("");
+    lines.push(renderCaret(where, sql, before.length));
+  }
+  return new HeadgateError(lines.join("\n"), {
+    code: "seed-failed",
+    hint: "Nothing of the folder was written; migrations stay. Correct the file, or the data it met, and run again",
+    cause: error,
+  });
+}

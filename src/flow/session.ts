@@ -1,0 +1,40 @@
+/** One connection and the gate that it goes through. */
+import { stepKey } from "../core/gate-key.ts";
+import type { Connection } from "../db/connection.ts";
+import type { Gate } from "../db/gate.ts";
+import { resolvePlace } from "../db/place.ts";
+import type { Access } from "./access.ts";
+
+/** A connection and the gate that it goes through. */
+export interface Session {
+  readonly connection: Connection;
+  /** Where the gate is; asked once, when it is first needed. */
+  readonly gate: () => Promise<Gate>;
+}
+
+/** What a gate is like, beside its place. */
+export interface GateSettings {
+  /** Another tool's bigint key that is taken too. */
+  readonly foreignKey: bigint | undefined;
+  /** The task needs no ledger. */
+  readonly isLedgerless?: boolean | undefined;
+}
+
+/** Asks the server for the place when the gate is first needed. */
+export function openSession(
+  connection: Connection,
+  access: Access,
+  { foreignKey, isLedgerless = false }: GateSettings,
+): Session {
+  const { searchPath } = access.direct ?? access.main;
+  let gate: Gate | undefined;
+  return {
+    connection,
+    gate: async () => {
+      if (gate) return gate;
+      const place = await resolvePlace(connection, access.ledger, searchPath);
+      gate = { key: stepKey(place), place, foreignKey, searchPath, isLedgerless };
+      return gate;
+    },
+  };
+}
