@@ -56,5 +56,7 @@ function renderFlag(setting: Setting): string {
 }
 
 function row(left: string, right: string): string {
-  return `  ${left.padEnd(COLUMN)}${right}`;
+  const gap =
+    left.length < COLUMN ? " ".repeat(COLUMN - left.length) : `\n${" ".repeat(COLUMN + 2)}`;
+  return `  ${left}${gap}${right}`;
 }

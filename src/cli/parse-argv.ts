@@ -23,8 +23,9 @@ export type Invocation =
 
 /** cac turns `0012` into 12 and `1e3` into 1000; behind this character nothing is a number. */
 const GUARD = "\u0001";
-/** The parser takes it for a `--ledger` that is off. */
+/** The parser would take it for a `--ledger` that is off, so it gets to see another word. */
 const NO_LEDGER = "no-ledger";
+const LEDGERLESS = "ledgerless";
 const HELP_HINT = 'Run "headgate --help"';
 
 /**
@@ -59,7 +60,7 @@ function match(argv: readonly string[]): Match {
   const bare = argv.length === 1 ? bareCommand(argv[0] ?? "") : undefined;
   if (bare) return { command: bare, args: [], options: {} };
   const cli = describeCli();
-  const { args, options } = cli.parse(["", "", ...argv.map(guard)], { run: false });
+  const { args, options } = cli.parse(["", "", ...argv.map(guard).map(disguise)], { run: false });
   const name = cli.matchedCommandName;
   const command = name === undefined ? undefined : (ALIASES[name] ?? (name as CommandName));
   return { command, args, options };
@@ -84,9 +85,8 @@ function describeCommand(cli: CAC, name: CommandName): void {
     if (target === name) command.alias(alias);
   }
   for (const { flag, argument } of settingsOf(name).values()) {
-    // The parser knows the negation of --ledger by itself, and would make "on" its default.
-    if (flag === NO_LEDGER) continue;
-    command.option(argument === undefined ? `--${flag}` : `--${flag} ${argument}`, "");
+    const word = flag === NO_LEDGER ? LEDGERLESS : flag;
+    command.option(argument === undefined ? `--${word}` : `--${word} ${argument}`, "");
   }
 }
 
@@ -94,6 +94,10 @@ function describeCommand(cli: CAC, name: CommandName): void {
 export function settingsOf(command: CommandName): ReadonlyMap<SettingName, Setting> {
   const entries = Object.entries(SETTINGS) as unknown as readonly [SettingName, Setting][];
   return new Map(entries.filter(([, setting]) => setting.commands.includes(command)));
+}
+
+function disguise(argument: string): string {
+  return argument.replace(/^--no-ledger(?==|$)/, `--${LEDGERLESS}`);
 }
 
 function guard(argument: string): string {
@@ -128,7 +132,7 @@ function readFlags(command: CommandName, options: Readonly<Record<string, unknow
   const flags: Partial<Record<SettingName, string>> = {};
   for (const [key, value] of Object.entries(options)) {
     if (key === "--" || value === undefined) continue;
-    const flag = key === "ledger" && value === false ? NO_LEDGER : kebab(key);
+    const flag = key === LEDGERLESS ? NO_LEDGER : kebab(key);
     const match = known.get(flag);
     if (!match) throw unknownFlag(command, flag, [...known.keys()]);
     flags[match.name] = readValue(match.setting, value);

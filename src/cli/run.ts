@@ -99,14 +99,12 @@ const runUp: Runner = async (world, access, source, { settings, identify, seeds 
 const runSeed: Runner = async (world, access, source, { settings, identify, seeds }) => {
   const { seeding } = seeds;
   if (!seeding) throw new TypeError("seed always seeds");
-  const { seed } = await import("../flow/seed.ts");
-  const work = {
-    run: await identify(),
-    lockWaitMs: settings.lockWait,
-    lockId: settings.lockId,
-    head: settings.noLedger ? undefined : source.head,
-  };
-  const report = await seed(world, access, source, { seeding, work });
+  const { seed, seedTables } = await import("../flow/seed-command.ts");
+  const { lockWait: lockWaitMs, lockId } = settings;
+  const wish = { seeding, request: { run: await identify(), lockWaitMs, lockId } };
+  const report = settings.noLedger
+    ? await seedTables(world, access, wish)
+    : await seed(world, access, source, wish);
   const { renderSeed, toSeeds } = await import("./render-seed.ts");
   return {
     stdout: settings.json ? toJson("seed", toSeeds(report)) : renderSeed(report),

@@ -217,7 +217,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<file>",
     variables: ["HEADGATE_GENERATED_PASSWORD_FILE"],
     commands: SEEDING,
-    help: "Without PLATFORM_ADMIN_PASSWORD: make one and write it here, mode 0600",
+    help: "Without PLATFORM_ADMIN_PASSWORD: make one, write it here, mode 0600",
   },
   allowWeakPassword: {
     flag: "allow-weak-password",

@@ -1,9 +1,14 @@
 /** RBAC changes in words: for the log, the report and the preview. */
 import type { OrphanChange } from "./orphan.ts";
 import type { FoundRole, RbacChange } from "./rbac.ts";
+import { printable } from "./source-position.ts";
 
 /** What a change is about, in one line and without a verb. */
 export function describeChange(change: RbacChange): string {
+  return printable(textOf(change));
+}
+
+function textOf(change: RbacChange): string {
   switch (change.kind) {
     case "normalise-team":
       return `team ${quote(change.team.name)}, visibility ${quote(change.team.visibility)} becomes private`;
@@ -43,7 +48,7 @@ function permissionChanges(role: FoundRole, wanted: readonly string[]): string {
 /** A resource, and what becomes of it. */
 export function describeOrphan({ table, id, value, visibility, rename }: OrphanChange): string {
   const renamed = rename ? ` renamed ${quote(rename.value)}` : "";
-  return `${table} ${quote(value ?? id)}${renamed}, ${visibility}`;
+  return printable(`${table} ${quote(value ?? id)}${renamed}, ${visibility}`);
 }
 
 function count({ length }: readonly string[]): string {

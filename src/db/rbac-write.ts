@@ -84,21 +84,6 @@ returning id`,
   return rows.length === 1;
 }
 
-/** Whether the account has this very hash. */
-export async function hasPasswordHash(
-  connection: Connection,
-  { schema }: Pick<RbacTables, "schema">,
-  email: string,
-  passwordHash: string,
-): Promise<boolean> {
-  const { rows } = await connection.bind(
-    `select id from ${quoteIdentifier(schema)}.email_users
-where email = $1::text and password_hash = $2::text`,
-    [email, passwordHash],
-  );
-  return rows.length === 1;
-}
-
 /** The admin is an administrator again. */
 export async function promoteAdmin(
   connection: Connection,

@@ -1,5 +1,5 @@
 /** One row at a time: what fails rolls back itself, and nothing that was written before it. */
-import { endsConnection, sqlStateOf, UNIQUE_VIOLATION } from "../core/db-error.ts";
+import { DbError, endsConnection, sqlStateOf, UNIQUE_VIOLATION } from "../core/db-error.ts";
 import type { Connection, Result } from "./connection.ts";
 
 /** Runs `work` in a savepoint; its error leaves the transaction usable and is thrown on. */
@@ -40,7 +40,7 @@ export async function insertOrFind(
 ): Promise<Inserted> {
   try {
     const id = await inSavepoint(connection, work.insert);
-    if (id === undefined) throw new TypeError("an insert returned no row");
+    if (id === undefined) throw new DbError("server", "the insert wrote no row");
     return { id, isOurs: true };
   } catch (error) {
     if (!isLostRace(error, indexes)) throw error;

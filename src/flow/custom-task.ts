@@ -10,9 +10,10 @@ import type { Connection } from "../db/connection.ts";
 import type { Gate } from "../db/gate.ts";
 import { readTenancy } from "../db/place.ts";
 import { readSeeds } from "../db/seeds.ts";
+import { hasCommitted, readXactId } from "../db/xact.ts";
 import type { World } from "./access.ts";
 import { seedError } from "./rbac-act.ts";
-import { isSeedable, recordSeeds } from "./record-seeds.ts";
+import { notKept, recordSeeds } from "./record-seeds.ts";
 import type { SeedWork } from "./seeding.ts";
 import type { Decision, Sight, Task } from "./step.ts";
 
@@ -23,13 +24,15 @@ const LOCK_TIMEOUT_MS = 3000;
 export class CustomTask implements Task<CustomSeeds> {
   readonly #world: World;
   readonly #seeds: CustomSeeds;
-  readonly #head: SeedWork["head"];
+  readonly #work: Pick<SeedWork, "isSeedable">;
+  /** The transaction whose COMMIT has not been answered. */
+  #inFlight: string | undefined;
   #files: readonly string[] = [];
 
-  constructor(world: World, seeds: CustomSeeds, head: SeedWork["head"]) {
+  constructor(world: World, seeds: CustomSeeds, work: Pick<SeedWork, "isSeedable">) {
     this.#world = world;
     this.#seeds = seeds;
-    this.#head = head;
+    this.#work = work;
   }
 
   /** Without the gate: whether these very files have run. */
@@ -45,9 +48,10 @@ export class CustomTask implements Task<CustomSeeds> {
     connection: Connection,
     place: LedgerPlace,
   ): Promise<Decision<CustomSeeds>> {
-    if (!isSeedable(this.#head, ledger)) return { kind: "nothing" };
+    if (!(await this.#work.isSeedable(ledger))) return { kind: "nothing" };
     const { exists } = await readTenancy(connection, seedsTable(place));
     if (exists && (await this.isDone(connection, place))) return { kind: "nothing" };
+    if (this.#files.length > 0) throw notKept("the record of what ran");
     return { kind: "act", plan: this.#seeds };
   }
 
@@ -56,6 +60,7 @@ export class CustomTask implements Task<CustomSeeds> {
     place: LedgerPlace,
     { files, mark }: CustomSeeds,
   ): Promise<void> {
+    this.#inFlight = await readXactId(connection);
     for (const file of files) await runFile(connection, file);
     await recordSeeds(connection, place, { marks: [mark], forgets: [] }).catch((error: unknown) => {
       throw seedError(error, "its own record");
@@ -67,6 +72,7 @@ export class CustomTask implements Task<CustomSeeds> {
   }
 
   committed({ files }: CustomSeeds): void {
+    this.#inFlight = undefined;
     this.#files = files.map(({ file }) => file);
     for (const file of this.#files) this.#world.log("seed.file-ran", { file });
   }
@@ -75,7 +81,11 @@ export class CustomTask implements Task<CustomSeeds> {
     return { isDone: await this.isDone(connection, place), mark: 0 };
   }
 
-  async finish(): Promise<void> {}
+  /** When the answer to a COMMIT was lost, the server tells whether it was done. */
+  async finish(connection: Connection): Promise<void> {
+    if (this.#inFlight === undefined) return;
+    if (await hasCommitted(connection, this.#inFlight)) this.committed(this.#seeds);
+  }
 
   /** Those that this run committed. */
   files(): readonly string[] {

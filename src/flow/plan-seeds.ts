@@ -9,7 +9,7 @@ import { resolvePlace } from "../db/place.ts";
 import { readSeeds } from "../db/seeds.ts";
 import type { Access } from "./access.ts";
 import { seedError } from "./rbac-act.ts";
-import { lookAtRbac } from "./rbac-look.ts";
+import { describeMissing, lookAtRbac } from "./rbac-look.ts";
 import type { SeedChange, Seeding } from "./seeding.ts";
 
 /** All empty: nothing would be seeded. */
@@ -79,7 +79,7 @@ async function previewRbac(
   }
   const tables = sight.missing.filter((name) => !name.includes("."));
   const areComing = tables.every((table) => pending.some(({ up }) => up.sql.includes(table)));
-  if (!areComing) return { ...nothing, skipped: `the database has no ${sight.missing[0]}` };
+  if (!areComing) return { ...nothing, skipped: describeMissing(sight.missing) };
   return { ...nothing, changes: diffRbac(seeding.wish, EMPTY).changes.map(toChange) };
 }
 

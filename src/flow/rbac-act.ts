@@ -131,9 +131,11 @@ async function assign(writer: Writer, orphan: OrphanChange): Promise<boolean> {
   const { connection, tables } = writer;
   const who = { email: emailOf(writer), teamId: teamOf(writer) };
   try {
-    return await inSavepoint(connection, () =>
+    const isOurs = await inSavepoint(connection, () =>
       assignOrphan(connection, tables.schema, orphan, who),
     );
+    if (!isOurs) writer.onConflict(orphan, "it is not as it was found any more");
+    return isOurs;
   } catch (error) {
     if (!OBJECTIONS.has((sqlStateOf(error) ?? "").slice(0, 2))) throw error;
     writer.onConflict(orphan, withState(error as DbError));
@@ -158,12 +160,16 @@ function teamOf({ teamId }: Writer): string {
   return teamId;
 }
 
+/** SQLSTATEs whose detail is about a key; others show the whole row, and with it a password's hash. */
+const KEY_VIOLATIONS: ReadonlySet<string> = new Set(["23503", "23505", "23P01"]);
+
 /** What another try may cure stays as it is; everything else is a failure of seeding. */
 export function seedError(error: unknown, what: string): Error {
   if (!(error instanceof Error) || error.name !== "DbError") return error as Error;
   if (isContention(error) || isConnectionTrouble(error)) return error;
   const { server } = error as DbError;
-  const detail = server?.detail === undefined ? "" : `\ndetail: ${server.detail}`;
+  const isAboutKeys = KEY_VIOLATIONS.has(sqlStateOf(error) ?? "");
+  const detail = isAboutKeys && server?.detail !== undefined ? `\ndetail: ${server.detail}` : "";
   const isPrivilege = sqlStateOf(error) === INSUFFICIENT_PRIVILEGE;
   return new HeadgateError(`Cannot seed ${what}: ${withState(error as DbError)}${detail}`, {
     code: "seed-failed",

@@ -36,6 +36,20 @@ export interface RbacTodo {
   readonly forgets: readonly string[];
 }
 
+/** Of tables and columns that are not there. */
+const MISSING_SHOWN = 3;
+
+/** Why this is not the gateway's database. */
+export function describeMissing(missing: readonly string[]): string {
+  const more = missing.length > MISSING_SHOWN ? ", …" : "";
+  return `the database has no ${missing.slice(0, MISSING_SHOWN).join(", ")}${more}`;
+}
+
+/** Equal for two looks that found the same to do. */
+export function signatureOf({ plan, marks, forgets }: RbacTodo): string {
+  return JSON.stringify([plan.changes, marks, forgets]);
+}
+
 /** `absent`: not the gateway's database. `newer`: a later binary seeded it. */
 export type RbacSight =
   | { readonly kind: "absent"; readonly missing: readonly string[] }

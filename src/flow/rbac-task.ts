@@ -1,20 +1,25 @@
 /** Brings the gateway's RBAC rows to their declared state, in one short transaction of the gate. */
 import type { DbError } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
-import type { EventName } from "../core/events.ts";
 import type { Ledger, LedgerPlace } from "../core/ledger.ts";
 import { orphanKey } from "../core/orphan.ts";
 import { needsPassword } from "../core/rbac-diff.ts";
 import { describeChange, describeOrphan } from "../core/rbac-text.ts";
 import type { Connection } from "../db/connection.ts";
 import type { Gate } from "../db/gate.ts";
-import { hasPasswordHash } from "../db/rbac-write.ts";
-import type { Fields } from "../ports.ts";
+import { hasCommitted, readXactId } from "../db/xact.ts";
 import type { World } from "./access.ts";
 import { type Credential, makeCredential } from "./first-password.ts";
 import { applyChange, roleIdsOf, seedError, type Writer } from "./rbac-act.ts";
-import { lookAtRbac, type RbacTodo, refuseUnbacked } from "./rbac-look.ts";
-import { isSeedable, recordSeeds } from "./record-seeds.ts";
+import {
+  describeMissing,
+  lookAtRbac,
+  type RbacTodo,
+  refuseUnbacked,
+  signatureOf,
+} from "./rbac-look.ts";
+import { notKept, recordSeeds } from "./record-seeds.ts";
+import { sayOnce } from "./say-once.ts";
 import type { SeedChange, SeedConflict, Seeding, SeedReport, SeedWork } from "./seeding.ts";
 import type { Decision, Sight, Task } from "./step.ts";
 
@@ -22,20 +27,24 @@ import type { Decision, Sight, Task } from "./step.ts";
 export class RbacTask implements Task<RbacTodo> {
   readonly #world: World;
   readonly #seeding: Seeding;
-  readonly #head: SeedWork["head"];
+  readonly #work: Pick<SeedWork, "hasLedger" | "isSeedable">;
   #credential: Credential | undefined;
-  /** What a transaction holds whose COMMIT has not been answered. */
-  #inFlight: readonly SeedChange[] = [];
-  #schema = "";
+  /** A transaction whose COMMIT has not been answered, and what it holds. */
+  #inFlight:
+    | { readonly xactId: string; readonly todo: RbacTodo; readonly changes: SeedChange[] }
+    | undefined;
+  /** What was committed last, to notice a database that does not keep it. */
+  #kept = "";
   #changes: readonly SeedChange[] = [];
   #conflicts: ReadonlyMap<string, SeedConflict> = new Map();
   #skipped: string | undefined;
-  readonly #said: Set<string> = new Set();
+  readonly #say: World["log"];
 
-  constructor(world: World, seeding: Seeding, head: SeedWork["head"]) {
+  constructor(world: World, seeding: Seeding, work: Pick<SeedWork, "hasLedger" | "isSeedable">) {
     this.#world = world;
     this.#seeding = seeding;
-    this.#head = head;
+    this.#work = work;
+    this.#say = sayOnce(world.log);
   }
 
   /**
@@ -51,7 +60,7 @@ export class RbacTask implements Task<RbacTodo> {
     try {
       const sight = await lookAtRbac(connection, place, this.#seeding, {
         searchPath,
-        makesRecord: this.#head !== undefined,
+        makesRecord: this.#work.hasLedger,
         except: [...this.#conflicts.keys()],
       });
       if (sight.kind === "newer") return this.#skip("a newer version has seeded this database");
@@ -67,9 +76,10 @@ export class RbacTask implements Task<RbacTodo> {
     connection: Connection,
     place: LedgerPlace,
   ): Promise<Decision<RbacTodo>> {
-    if (!isSeedable(this.#head, ledger)) return { kind: "nothing" };
+    if (!(await this.#work.isSeedable(ledger))) return { kind: "nothing" };
     const todo = await this.look(connection, place);
     if (!todo) return { kind: "nothing" };
+    if (signatureOf(todo) === this.#kept) throw notKept("what is written");
     if (needsPassword(todo.plan.changes) && !this.#credential) return { kind: "prepare" };
     return { kind: "act", plan: todo };
   }
@@ -81,16 +91,17 @@ export class RbacTask implements Task<RbacTodo> {
   }
 
   async act(connection: Connection, place: LedgerPlace, todo: RbacTodo): Promise<void> {
-    this.#inFlight = [];
-    this.#schema = todo.catalog.schema;
+    await this.finish(connection);
+    const changes: SeedChange[] = [];
+    const xactId = await readXactId(connection);
     const writer = this.#writerFor(connection, todo);
     try {
       for (const change of todo.plan.changes) {
-        const isOurs = await applyChange(writer, change);
         const done = { kind: change.kind, what: describeChange(change) };
-        if (isOurs) this.#inFlight = [...this.#inFlight, done];
+        if (await applyChange(writer, change)) changes.push(done);
       }
       await recordSeeds(connection, place, todo);
+      this.#inFlight = { xactId, todo, changes };
     } catch (error) {
       this.#credential?.withdraw();
       throw seedError(error, "its own record");
@@ -98,15 +109,18 @@ export class RbacTask implements Task<RbacTodo> {
   }
 
   commitFailed(_todo: RbacTodo, error: DbError): Error {
+    this.#inFlight = undefined;
     this.#credential?.withdraw();
-    return seedError(error, "anything");
+    return seedError(error, "anything, at COMMIT");
   }
 
   committed(): void {
-    for (const { kind, what } of this.#inFlight) this.#world.log("seed.written", { kind, what });
-    if (this.#inFlight.some(isFirstPassword)) this.#credential?.announce(this.#world.log);
-    this.#changes = [...this.#changes, ...this.#inFlight];
-    this.#inFlight = [];
+    const { changes = [], todo } = this.#inFlight ?? {};
+    this.#inFlight = undefined;
+    this.#kept = todo ? signatureOf(todo) : "";
+    for (const change of changes) this.#world.log("seed.written", { ...change });
+    if (changes.some(isFirstPassword)) this.#credential?.announce(this.#world.log);
+    this.#changes = [...this.#changes, ...changes];
   }
 
   async peek(connection: Connection, { place, searchPath }: Gate): Promise<Sight> {
@@ -114,22 +128,19 @@ export class RbacTask implements Task<RbacTodo> {
     return { isDone: !todo, mark: -(todo?.plan.changes.length ?? 0) };
   }
 
-  /** When the answer to a COMMIT was lost, the account tells whether it was ours. */
+  /** When the answer to a COMMIT was lost, the server tells whether it was done. */
   async finish(connection: Connection): Promise<void> {
-    const email = this.#seeding.wish.accounts?.admin.email;
-    if (!this.#credential || email === undefined) return;
-    const { hash } = this.#credential;
-    const isOurs = await hasPasswordHash(connection, { schema: this.#schema }, email, hash);
-    if (!isOurs) this.#credential.withdraw();
-    else if (this.#inFlight.length > 0) this.committed();
+    if (!this.#inFlight) return;
+    if (await hasCommitted(connection, this.#inFlight.xactId)) return this.committed();
+    this.#inFlight = undefined;
+    this.#credential?.withdraw();
   }
 
   report(): Omit<SeedReport, "files"> {
-    const isNew = this.#changes.some(isFirstPassword);
     return {
       changes: this.#changes,
       conflicts: [...this.#conflicts.values()],
-      password: isNew ? this.#credential?.kind : undefined,
+      password: this.#changes.some(isFirstPassword) ? this.#credential?.kind : undefined,
       skipped: this.#skipped,
     };
   }
@@ -170,10 +181,9 @@ export class RbacTask implements Task<RbacTodo> {
   }
 
   #skipAbsent(missing: readonly string[]): undefined {
-    const what = missing.slice(0, MISSING_SHOWN).join(", ");
-    const more = missing.length > MISSING_SHOWN ? ", …" : "";
-    if (this.#seeding.mode === "auto") return this.#skip(`the database has no ${what}${more}`);
-    throw new HeadgateError(`Cannot seed: the database has no ${what}${more}`, {
+    const reason = describeMissing(missing);
+    if (this.#seeding.mode === "auto") return this.#skip(reason);
+    throw new HeadgateError(`Cannot seed: ${reason}`, {
       code: "seed-failed",
       hint: "The gateway's tables come with its migrations: run headgate up first, or check the search path",
     });
@@ -183,18 +193,8 @@ export class RbacTask implements Task<RbacTodo> {
     this.#skipped = reason;
     this.#say("seed.skipped", { reason });
   }
-
-  #say(event: EventName, fields: Fields): void {
-    const line = JSON.stringify([event, fields]);
-    if (this.#said.has(line)) return;
-    this.#said.add(line);
-    this.#world.log(event, fields);
-  }
 }
 
 function isFirstPassword({ kind }: SeedChange): boolean {
   return kind === "create-admin" || kind === "set-password";
 }
-
-/** Of tables and columns that are not there. */
-const MISSING_SHOWN = 3;

@@ -1,16 +1,11 @@
-/** What was seeded, remembered beside the ledger; and when a ledger allows it. */
-import { type Head, tipOf, tipState } from "../core/head.ts";
-import type { Ledger, LedgerPlace } from "../core/ledger.ts";
+/** What was seeded, remembered beside the ledger. */
+import { HeadgateError } from "../core/error.ts";
+import type { LedgerPlace } from "../core/ledger.ts";
 import { type SeedMark, seedsTable } from "../core/seed-mark.ts";
 import type { Connection } from "../db/connection.ts";
 import { mayNotCreate } from "../db/gate.ts";
 import { readTenancy } from "../db/place.ts";
 import { createSeeds, forgetSeed, recordSeed } from "../db/seeds.ts";
-
-/** Only at head: behind it tables are missing, and ahead of it a newer binary seeds. */
-export function isSeedable(head: Head | undefined, ledger: Ledger): boolean {
-  return head === undefined || tipState(head, tipOf(head, ledger)).kind === "at-head";
-}
 
 /**
  * In the transaction that seeded. The table is made when it is missing.
@@ -31,4 +26,12 @@ export async function recordSeeds(
   }
   for (const mark of record.marks) await recordSeed(connection, seeds, mark);
   for (const name of record.forgets) await forgetSeed(connection, seeds, name);
+}
+
+/** For a database that takes back what was committed: another round would end the same way. */
+export function notKept(what: string): HeadgateError {
+  return new HeadgateError(`Cannot seed: the database does not keep ${what}`, {
+    code: "seed-failed",
+    hint: "Look for a trigger or a rule on the gateway's tables that swallows or reverts writes",
+  });
 }

@@ -1,8 +1,9 @@
 /** What is to be seeded, and what came of it. */
 import type { CustomSeeds } from "../core/custom-seeds.ts";
-import type { Head } from "../core/head.ts";
+import type { Ledger, LedgerPlace } from "../core/ledger.ts";
 import type { RbacChange, RbacWish } from "../core/rbac.ts";
 import type { SeedMark } from "../core/seed-mark.ts";
+import type { Connection } from "../db/connection.ts";
 import type { Run } from "../db/record.ts";
 import type { Vault } from "../ports.ts";
 
@@ -30,13 +31,17 @@ export interface PasswordWish {
   readonly allowsWeak: boolean;
 }
 
-/** In whose name, how long to wait, and which ledger must say "at head". */
+/** In whose name, how long to wait, and whether the schema is there. */
 export interface SeedWork {
   readonly run: Run;
   readonly lockWaitMs: number;
   readonly lockId: bigint | undefined;
-  /** Undefined: the tables are all that is needed, and no ledger is looked at or made. */
-  readonly head: Head | undefined;
+  /** False: the tables are all that is needed, and no ledger is looked at or made. */
+  readonly hasLedger: boolean;
+  /** Without the gate. False: not this binary's to seed. Throws where seeding must be refused. */
+  isReady(connection: Connection, place: LedgerPlace): Promise<boolean>;
+  /** The same inside the gate, of the ledger as it is there. */
+  isSeedable(ledger: Ledger): Promise<boolean>;
 }
 
 /** One row that was written. */

@@ -1,10 +1,5 @@
 /** One step through the gate: one transaction, in which a task decides and acts. */
-import {
-  type DbError,
-  endsConnection,
-  isConnectionTrouble,
-  isContention,
-} from "../core/db-error.ts";
+import { DbError, endsConnection, isConnectionTrouble } from "../core/db-error.ts";
 import type { Ledger, LedgerPlace, LedgerRow } from "../core/ledger.ts";
 import type { Connection } from "../db/connection.ts";
 import { commit, enterLedger, type Gate, rollback, tryGate } from "../db/gate.ts";
@@ -86,8 +81,9 @@ async function insideGate<Plan>(
   onActing(gate.place);
   await task.act(connection, gate.place, decision.plan);
   await commit(connection).catch((error: unknown) => {
-    if (isConnectionTrouble(error) || isContention(error)) throw error;
-    throw task.commitFailed(decision.plan, error as DbError);
+    // Only the server's own verdict: after anything else, whether it is committed is unknown.
+    if (!(error instanceof DbError) || isConnectionTrouble(error)) throw error;
+    throw task.commitFailed(decision.plan, error);
   });
   task.committed(decision.plan);
   return { kind: "done", createdLedger: isNew };

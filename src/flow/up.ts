@@ -71,10 +71,10 @@ async function seedBehind(
     await opened?.close();
     return undefined;
   }
-  const { seedAfterUp } = await import("./seed.ts");
+  const { seedAfterUp } = await import("./seed-command.ts");
   const { lockWaitMs, lockId } = request;
-  const work = { run, lockWaitMs, lockId, head: source.head };
-  return seedAfterUp(world, access, { seeding, work }, opened);
+  const wish = { seeding, request: { run, lockWaitMs, lockId }, head: source.head };
+  return seedAfterUp(world, access, wish, opened);
 }
 
 /** Somebody else migrates: head must be there, and nothing is migrated. False: it is ahead. */
