@@ -3,11 +3,14 @@
  * for these; a changed one is a change of the interface.
  */
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { EVENTS, type EventName } from "../../src/core/events.ts";
 import { migrationFolder } from "../support/folder.ts";
 import { headgate, type Run, start, withUrl } from "../support/headgate.ts";
 import { holdGate, holdOpen } from "../support/lock-holder.ts";
 import { query, until } from "../support/query.ts";
+import { createScratchFolder } from "../support/scratch.ts";
+import { type Template, templateAtHead } from "../support/seeds.ts";
 import type { Database } from "../support/substrate.ts";
 import { useServers } from "../support/use-servers.ts";
 
@@ -47,6 +50,25 @@ async function runSleeping(
   return runner.done;
 }
 
+let template: Promise<Template> | undefined;
+
+/** Seeds the gateway's own tables, once they are as `change` leaves them. */
+async function runSeed(change: string, ...flags: readonly string[]): Promise<Run> {
+  template ??= templateAtHead(servers.postgres);
+  const { url } = await (await template).copy();
+  if (change !== "") await query(url, change);
+  return headgate(["seed", ...flags], withUrl(url, { HEADGATE_LOG_LEVEL: "debug" }));
+}
+
+/** System roles of a team, made by somebody else. */
+function roles(...names: readonly string[]): string {
+  const rows = names.map(
+    (name, at) => `('${at}', '${name}', 'team', '[]', 'bob@example.com', true)`,
+  );
+  return `insert into email_users (id, email, password_hash) values ('1', 'bob@example.com', '!');
+insert into roles (id, name, scope, permissions, created_by, is_system_role) values ${rows.join(", ")}`;
+}
+
 const onFresh = async (...args: readonly string[]): Promise<Run> =>
   headgate(args, withUrl((await servers.postgres.createDatabase()).url, DEBUG));
 const onHead = async (...args: readonly string[]): Promise<Run> =>
@@ -69,6 +91,26 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
   "migration.running": () => runSleeping(async () => undefined, 10.5),
   "migration.applied": () => onFresh("up"),
   "migration.reverted": () => onHead("down"),
+  "seed.written": () => runSeed(""),
+  "seed.file-ran": () => onFresh("up", "--seeds", migrationFolder({ "a.sql": "select 1" })),
+  "seed.skipped": () => onFresh("up"),
+  "seed.failed": () => onFresh("up", "--seed", "rbac", "--seed-failure", "warn"),
+  "seed.conflict": () =>
+    runSeed(
+      "insert into servers (id, name) values ('1', 'x'); alter table servers add check (owner_email is null)",
+      "--assign-orphans",
+    ),
+  "seed.duplicate": () =>
+    runSeed(
+      `drop index uq_roles_name_scope_active; ${roles("viewer", "viewer")}`,
+      "--without-constraints",
+    ),
+  "seed.role-vanished": () => runSeed(roles("old")),
+  "seed.unconstrained": () =>
+    runSeed("drop index uq_roles_name_scope_active", "--without-constraints"),
+  "admin.password-kept": () =>
+    runSeed("", "--generated-password-file", join(createScratchFolder("password"), "password")),
+  "admin.disabled": () => runSeed(""),
   "step.retried": async () => {
     const { url } = await atHead();
     const more = migrationFolder({

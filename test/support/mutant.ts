@@ -47,9 +47,10 @@ function mutating(mutations: readonly Mutation[]): BunPlugin {
   return {
     name: "mutate",
     setup(build) {
-      build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      build.onLoad({ filter: /\.(ts|json)$/ }, ({ path }) => {
         const contents = texts.get(path);
-        return contents === undefined ? undefined : { contents, loader: "ts" };
+        const loader = path.endsWith(".json") ? "json" : "ts";
+        return contents === undefined ? undefined : { contents, loader };
       });
     },
   };
