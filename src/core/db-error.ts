@@ -56,7 +56,7 @@ export const INSUFFICIENT_PRIVILEGE = "42501";
 /** SQLSTATE: duplicate key. */
 export const UNIQUE_VIOLATION = "23505";
 /** SQLSTATE: lock_timeout passed. */
-export const LOCK_NOT_AVAILABLE = "55P03";
+const LOCK_NOT_AVAILABLE = "55P03";
 /** SQLSTATE: this session may only read. */
 export const READ_ONLY_TRANSACTION = "25006";
 const DUPLICATE_SCHEMA = "42P06";
@@ -85,6 +85,12 @@ const UNAVAILABLE: ReadonlySet<string> = new Set([
 /** The server's SQLSTATE; undefined when it was not the server that spoke. */
 export function sqlStateOf(error: unknown): string | undefined {
   return error instanceof DbError ? error.server?.sqlState : undefined;
+}
+
+/** The same error as one that waiting cures: what was to be created is another session's. */
+export function asContention(error: DbError): DbError {
+  const server = error.server && { ...error.server, sqlState: LOCK_NOT_AVAILABLE };
+  return new DbError("server", error.message, { cause: error, ...(server ? { server } : {}) });
 }
 
 /** True when the same transaction may succeed once others are done. */

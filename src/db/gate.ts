@@ -14,7 +14,7 @@
  * (5) The ledger is read after LOCK TABLE, never before: the row of the runner that went first must
  *     be visible, and its primary key is the last fence should every lock fail.
  */
-import { CREATION_RACE, DbError, LOCK_NOT_AVAILABLE } from "../core/db-error.ts";
+import { asContention, CREATION_RACE, DbError } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import { type GateKey, keyArguments } from "../core/gate-key.ts";
 import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier.ts";
@@ -103,8 +103,7 @@ export async function enterLedger(connection: Connection, gate: Gate): Promise<b
 /** Somebody who does not pass the gate created it meanwhile: as good as a lock that was not got. */
 function retryLostRace(error: unknown): never {
   if (!(error instanceof DbError) || !CREATION_RACE.has(error.server?.sqlState ?? "")) throw error;
-  const server = error.server && { ...error.server, sqlState: LOCK_NOT_AVAILABLE };
-  throw new DbError("server", error.message, { cause: error, ...(server ? { server } : {}) });
+  throw asContention(error);
 }
 
 /** The error with the statement that cures it. */

@@ -3,11 +3,12 @@
  * is given: one lineage of the schema has no defaults. Ids are the server's, as the application
  * writes them: dashed UUIDs for accounts, roles and grants, 32 hex digits for teams.
  */
+import { asContention } from "../core/db-error.ts";
 import { quoteIdentifier } from "../core/identifier.ts";
 import type { AdminWish, TeamWish } from "../core/rbac.ts";
 import type { RbacCatalog } from "../core/rbac-catalog.ts";
 import type { Connection } from "./connection.ts";
-import { type Inserted, idOf, insertOrFind } from "./savepoint.ts";
+import { type Inserted, idOf, insertOrFind, isViolationOf } from "./savepoint.ts";
 
 /** Where to write, and which indexes tell a lost race. */
 export type RbacTables = Pick<RbacCatalog, "schema" | "indexes">;
@@ -97,7 +98,7 @@ where email = $1::text and not is_admin`,
   );
 }
 
-/** The admin's personal team; a team of the same slug that is another one's is no lost race. */
+/** The admin's personal team. A slug that somebody else's team took meanwhile needs a new look. */
 export async function insertTeam(
   connection: Connection,
   { schema, indexes }: RbacTables,
@@ -125,6 +126,8 @@ where slug = $1::text and created_by = $2::text and is_personal and is_active`,
           [slug, email],
         ),
       ),
+  }).catch((error: unknown) => {
+    throw isViolationOf(error, indexes.team) ? asContention(error) : error;
   });
 }
 

@@ -43,17 +43,17 @@ export async function insertOrFind(
     if (id === undefined) throw new DbError("server", "the insert wrote no row");
     return { id, isOurs: true };
   } catch (error) {
-    if (!isLostRace(error, indexes)) throw error;
+    if (!isViolationOf(error, indexes)) throw error;
     const id = await work.find();
     if (id === undefined) throw error;
     return { id, isOurs: false };
   }
 }
 
-function isLostRace(error: unknown, indexes: readonly string[]): boolean {
-  if (sqlStateOf(error) !== UNIQUE_VIOLATION) return false;
-  const { server } = error as { readonly server?: { readonly constraint?: string | undefined } };
-  return server?.constraint !== undefined && indexes.includes(server.constraint);
+/** True for a violation of one of these unique indexes. */
+export function isViolationOf(error: unknown, indexes: readonly string[]): error is DbError {
+  if (!(error instanceof DbError) || sqlStateOf(error) !== UNIQUE_VIOLATION) return false;
+  return indexes.includes(error.server?.constraint ?? "");
 }
 
 /** The first row's `id`. */
