@@ -91,6 +91,25 @@ union all select xmin::text, to_jsonb(s) from servers s where id <> '2' order by
     expect(await query(url, others)).toEqual(before);
   });
 
+  test("by a trigger of its own is as much of a conflict", async () => {
+    const { url } = await template.copy();
+    await query(
+      url,
+      `insert into servers (id, name) values ('1', 'first'), ('2', 'second');
+create function refuse() returns trigger language plpgsql as $$ begin
+  if new.name = 'first' then raise exception 'not this one'; end if; return new; end $$;
+create trigger refuse before update on servers for each row execute function refuse()`,
+    );
+    const run = await headgate(UP, withUrl(url));
+    expect(run.status).toBe(0);
+    const reason = "not this one (SQLSTATE P0001)";
+    expect(JSON.parse(run.stdout).seeds.conflicts).toMatchObject([{ reason }]);
+    expect(await query(url, "select id from servers where owner_email is not null")).toEqual([
+      { id: "2" },
+    ]);
+    expect(await seedCounts(url)).toEqual(EXPECTED);
+  });
+
   test("is named on stdout too", async () => {
     const { url } = await template.copy();
     await query(url, THREE_SERVERS);

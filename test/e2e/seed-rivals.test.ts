@@ -129,6 +129,22 @@ test("an account that another session has created is not reported as created her
   expect(run.stdout).not.toContain("password");
 });
 
+test("a slug that somebody else's team takes while seed waits gets a number", async () => {
+  const { url } = await template.copy();
+  const run = await meet(
+    url,
+    {
+      ...(RIVALRIES.find(({ what }) => what === "the team") as Rivalry),
+      insert: `insert into email_teams (id, name, slug, created_by, is_personal)
+values ('rival', 'Theirs', 'platform-administrators-team', 'bob@example.com', true)`,
+    },
+    "commit",
+  );
+  expect(run.status).toBe(0);
+  const slugs = await query(url, `select slug from email_teams where created_by = '${ADMIN}'`);
+  expect(slugs).toEqual([{ slug: "platform-administrators-team-2" }]);
+});
+
 test("without the savepoint, a row that was lost to a rival takes everything with it", async () => {
   const without = (text: string): Mutation => ({
     file: "db/savepoint.ts",

@@ -37,7 +37,7 @@ describe.each(VERSIONS)("PostgreSQL %d", (version) => {
     expect((await headgate(["up"], withUrl(url))).status).toBe(0);
     expect((await headgate(["probe"], withUrl(url))).status).toBe(0);
     expect((await headgate(["down", "14"], withUrl(url))).status).toBe(0);
-    expect(await tablesOf(url)).toEqual(["public.headgate_migrations"]);
+    expect(await tablesOf(url)).toEqual(["public.headgate_migrations", "public.headgate_seeds"]);
     expect((await headgate(["up", "--atomic"], withUrl(url))).status).toBe(0);
     expect((await headgate(["status", "--exit-code"], withUrl(url))).status).toBe(0);
   }, 60_000);

@@ -486,6 +486,15 @@ describe("the repair", () => {
     });
   });
 
+  test("down and up again changes no row", async () => {
+    const { sql } = await openDuplicates();
+    await applyUp(sql, [repair]);
+    const first = [await readRbac(sql), await readCatalog(sql)];
+    await revert(sql, [repair]);
+    await applyUp(sql, [repair]);
+    expect([await readRbac(sql), await readCatalog(sql)]).toEqual(first);
+  });
+
   test("down drops the three indexes and changes no row", async () => {
     const { sql } = await openDuplicates();
     const catalog = await readCatalog(sql);

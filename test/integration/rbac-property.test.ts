@@ -75,8 +75,8 @@ function randomSettings(next: Next): Pick<Case, "env" | "flags"> {
       DEFAULT_TEAM_OWNER_ROLE: pick(next, ["team_admin", "developer", "viewer"]),
       GATEWAY_TOOL_NAME_SEPARATOR: pick(next, ["-", "_", "--", "."]),
       ...some(0.3, { PLATFORM_ADMIN_EMAIL: " Admin@Example.COM " }),
-      ...some(0.3, { PLATFORM_ADMIN_FULL_NAME: "Red" }),
-      ...some(0.2, { PERSONAL_TEAM_PREFIX: "Mine" }),
+      ...some(0.1, { PLATFORM_ADMIN_FULL_NAME: "Red" }),
+      ...some(0.1, { PERSONAL_TEAM_PREFIX: "Mine" }),
       ...some(0.15, { AUTO_CREATE_PERSONAL_TEAMS: "false" }),
       ...some(0.1, { EMAIL_AUTH_ENABLED: "false" }),
       ...(hasPassword ? { PLATFORM_ADMIN_PASSWORD: "a long enough password" } : {}),
@@ -334,8 +334,13 @@ describe("seed converges at once, as the model says:", () => {
     }
   }, 60_000);
 
-  test("the cases have every kind of change", () => {
-    const kinds = SEEDS.flatMap((seed) => caseOf(seed).plan.changes.map(({ kind }) => kind));
+  test("the cases have every kind of change, and every number of a slug", () => {
+    const changes = SEEDS.flatMap((seed) => caseOf(seed).plan.changes);
+    const kinds = changes.map(({ kind }) => kind);
+    const ends = changes.map((each) => (each.kind === "create-team" ? each.slug.slice(-2) : ""));
+    expect(ends).toContain("am");
+    expect(ends).toContain("-2");
+    expect(ends).toContain("-3");
     expect([...new Set(kinds)].sort()).toEqual([
       "add-history",
       "add-member",

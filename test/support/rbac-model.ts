@@ -333,9 +333,9 @@ function scratchRows(next: Next, specs: readonly RoleSpec[], isConstrained: bool
   const person = (): string => (people.includes(ADMIN) && chance(0.5) ? ADMIN : pick(next, people));
   const count = people.length === 0 ? 0 : 6;
   const teams = several(next, count, (at): TeamRow => {
-    const slug = pick(next, [SLUG, `${SLUG}-2`, `${SLUG}-3`, "red", "mine", ""]);
+    const slug = pick(next, [SLUG, SLUG, `${SLUG}-2`, `${SLUG}-2`, `${SLUG}-3`, "mine", ""]);
     const visibility = pick(next, ["private", "private", "public", "team", ""]);
-    const flags = { isPersonal: chance(0.6), isActive: chance(0.8), visibility };
+    const flags = { isPersonal: chance(0.4), isActive: chance(0.8), visibility };
     return { id: `team ${at}`, name: "A Team", slug, createdBy: person(), ...flags };
   });
   const team = (): string => (teams.length === 0 ? "gone" : pick(next, teams).id);
