@@ -33,7 +33,7 @@ function problemsOf(migration: Migration, direction: Direction): readonly string
   const section = migration[direction];
   if (section === undefined) return [`${file}: it has no ${direction} part`];
   if (!options.transaction && direction === "down") {
-    return [`${file}: it ran outside a transaction, and no such migration is reverted by headgate`];
+    return [`${file}: it ran outside a transaction, and such a migration is only reverted by hand`];
   }
   const refused = options.transaction ? refusedInside(section.sql) : refusedOutside(section.sql);
   return [

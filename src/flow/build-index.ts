@@ -5,6 +5,7 @@
  */
 import type { BuildStatement, BuildStep } from "../core/build-step.ts";
 import { DbError } from "../core/db-error.ts";
+import { isSameIndexBody } from "../core/index-definition.ts";
 import { runBody } from "../db/body.ts";
 import {
   type Builder,
@@ -52,15 +53,24 @@ export async function runStatement(work: StepWork): Promise<void> {
 async function createIndex(work: StepWork, wanted: Wanted): Promise<void> {
   const { world, connection, statement } = work;
   const before = await settledIndex(work, wanted);
-  if (before?.isAsAsked && before.isUsable) {
+  if (before && isOurs(work, before)) {
     world.log("index.adopted", { index: before.name, definition: before.definition });
     return;
   }
-  if (before?.isAsAsked) await dropInvalid(work, before);
+  if (before?.isAsAsked && !before.isUsable) await dropInvalid(work, before);
   await runBody(connection, statement.sql);
   const after = await readIndex(connection, wanted);
   if (after?.isUsable) return;
   throw new DbError("server", `the index ${wanted.index} was built and is not valid`);
+}
+
+/**
+ * A valid index that an earlier run of this statement made, or that somebody made by hand as the
+ * statement says. Any other one stays, and the server refuses the statement because of its name.
+ */
+function isOurs({ isRepeated, statement }: StepWork, index: IndexState): boolean {
+  if (!index.isAsAsked || !index.isUsable) return false;
+  return isRepeated || isSameIndexBody(statement.sql, index.definition);
 }
 
 /** The index once nobody builds on its table, or as soon as it is valid. */

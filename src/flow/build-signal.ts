@@ -51,7 +51,10 @@ export async function openLock(wish: SignalWish): Promise<Opened> {
   try {
     const pid = await tryRunLock(lock, wish.gate, BEAT_DEADLINE_MS);
     if (pid === undefined) return await closed(lock, "busy");
-    if (!(await hasRoom(wish))) return await closed(lock, "crowded");
+    if (!(await hasRoom(wish))) {
+      await lock.run("rollback", BEAT_DEADLINE_MS);
+      return await closed(lock, "crowded");
+    }
     return beating(wish, lock, pid);
   } catch (error) {
     await lock.close();
@@ -105,6 +108,7 @@ async function hasRoom(wish: SignalWish): Promise<boolean> {
   try {
     await worker.run("begin isolation level read committed; select 1", ROOM_DEADLINE_MS);
     await third.run("select 1", ROOM_DEADLINE_MS);
+    await worker.run("rollback", ROOM_DEADLINE_MS);
     return true;
   } catch (error) {
     if (wish.world.stop.aborted || !isConnectionTrouble(error)) throw error;
@@ -133,6 +137,8 @@ function beating({ world, work }: SignalWish, lock: Connection, pid: number): Si
     stop: async () => {
       isStopped = true;
       quiet();
+      // A pooler throws away the server connection of a client that leaves inside a transaction.
+      await lock.run("rollback", BEAT_DEADLINE_MS).catch(() => undefined);
       await lock.close();
     },
   };

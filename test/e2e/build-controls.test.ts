@@ -13,7 +13,7 @@ import {
 } from "../support/build.ts";
 import { headgate, type RunOptions, start, withUrl } from "../support/headgate.ts";
 import { buildMutant, type Mutation } from "../support/mutant.ts";
-import { query, until } from "../support/query.ts";
+import { asRole, query, until } from "../support/query.ts";
 import { appliers } from "../support/race.ts";
 import { useServers } from "../support/use-servers.ts";
 
@@ -148,4 +148,26 @@ test("without asking whether a third client gets through, a build starves a pool
     await third;
     expect((await runner.done).status).toBe(0);
   });
+}, 90_000);
+
+test("without the progress view, another role's orphaned build passes for nobody's", async () => {
+  const { url } = await servers.postgres.createDatabase();
+  const stranger = await servers.postgres.createRole({ password: "geheim" });
+  const holder = await holdSnapshot(url);
+  const victim = start(BUILD_UP, withUrl(url));
+  await untilBuilding(url);
+  victim.kill("SIGKILL");
+  await victim.done;
+  await query(url, `grant select on headgate_migrations to ${stranger.user}`);
+  const shortSighted: Mutation = {
+    file: "db/liveness.ts",
+    find: "a.query = '<insufficient privilege>'",
+    replace: "false",
+  };
+  await withMutant([shortSighted], async (mutant) => {
+    const options = { ...withUrl(asRole(url, stranger)), ...mutant };
+    const run = await headgate(["status", ...BUILD_UP.slice(1), "--exit-code"], options);
+    expect(run.status).toBe(4);
+  });
+  await holder.release();
 }, 90_000);

@@ -296,3 +296,64 @@ test("other statements that may be repeated run, and are finished by the next ru
   expect(await indexState(database.url)).toBe("none");
   expect(await rowOf(database.url)).toMatchObject({ state: "applied", statements_done: 5 });
 }, 60_000);
+
+describe("a valid index of that name", () => {
+  const table: readonly [what: string, sql: string, status: number][] = [
+    ["as the statement makes it is taken as it is", "create index t_c on t (c)", 0],
+    ["of other columns stays, and the migration fails", "create index t_c on t ((c + 1))", 4],
+    ["of another kind stays, and the migration fails", "create unique index t_c on t (c)", 4],
+    ["on another table stays, and the migration fails", "create index t_c on witness (version)", 4],
+  ];
+  test.each(table)("%s", async (_what, sql, status) => {
+    const { url } = await servers.postgres.createDatabase();
+    expect((await headgate([...BUILD_UP, "--to", "1"], withUrl(url))).status).toBe(0);
+    await query(url, sql);
+    const run = await headgate(BUILD_UP, withUrl(url));
+    expect(run.status).toBe(status);
+    expect(eventOf(run, "index.adopted") !== undefined).toBe(status === 0);
+    if (status !== 0) expect((await rowOf(url))?.["error"]).toContain("SQLSTATE 42P07");
+  });
+});
+
+test("a role that cannot see another's statements still sees that a build goes on", async () => {
+  const database = await servers.postgres.createDatabase();
+  const dir = outsideFolder(BUILD);
+  const stranger = await servers.postgres.createRole({ password: "geheim" });
+  const holder = await holdSnapshot(database.url);
+  const victim = start(["up", "--dir", dir], withUrl(database.url));
+  await untilBuilding(database.url);
+  victim.kill("SIGKILL");
+  await victim.done;
+  await query(database.url, `grant select on headgate_migrations to ${stranger.user}`);
+  const url = asRole(database.url, stranger);
+  const during = await headgate(["status", "--dir", dir, "--exit-code"], withUrl(url));
+  expect([during.status, during.stdout.slice(0, 8)]).toEqual([3, "running:"]);
+  await holder.release();
+  await until(
+    database.url,
+    "select 1 where not exists (select from pg_stat_progress_create_index)",
+  );
+  const after = await headgate(["status", "--dir", dir, "--exit-code"], withUrl(url));
+  expect([after.status, after.stdout.slice(0, 11)]).toEqual([4, "interrupted"]);
+}, 60_000);
+
+test("--atomic, down and a search path of the URL are refused where they cannot be kept", async () => {
+  const { url } = await servers.postgres.createDatabase();
+  const dir = outsideFolder(`${BUILD}\n-- migrate:down\ndrop index t_c;`);
+  const refusal = async (args: readonly string[], at = url): Promise<readonly unknown[]> => {
+    const run = await headgate([...args, "--dir", dir], withUrl(at));
+    return [run.status, eventOf(run, "command.failed")?.["reason"]];
+  };
+  expect(await refusal(["up", "--atomic"])).toEqual([
+    2,
+    expect.stringContaining("0002_outside.sql runs outside of one"),
+  ]);
+  await query(url, "create schema elsewhere");
+  expect(await refusal(["up"], `${url}?search_path=elsewhere`)).toEqual([
+    2,
+    expect.stringContaining("search path of the URL (elsewhere)"),
+  ]);
+  expect(await refusal(["up"])).toEqual([0, undefined]);
+  expect(await refusal(["down"])).toEqual([2, expect.stringContaining("only reverted by hand")]);
+  expect(await indexState(url)).toBe("valid");
+}, 60_000);

@@ -76,7 +76,7 @@ test("refuseUnrunnable() never reverts what ran outside a transaction", () => {
   const sql = "-- migrate:up transaction:false\nvacuum a\n-- migrate:down\nselect 1";
   expect(failure(bundleOf(sql), "down")).toEqual([
     "Cannot revert the migrations: 1 problem, nothing was run",
-    "1_a.sql: it ran outside a transaction, and no such migration is reverted by headgate",
+    "1_a.sql: it ran outside a transaction, and such a migration is only reverted by hand",
   ]);
 });
 
