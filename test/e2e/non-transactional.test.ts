@@ -12,8 +12,8 @@ import {
   WITNESSED,
   witnesses,
 } from "../support/build.ts";
-import { eventOf, headgate, start, withUrl } from "../support/headgate.ts";
-import { asRole, query, until } from "../support/query.ts";
+import { eventOf, headgate, type Run, start, withUrl } from "../support/headgate.ts";
+import { asRole, hold, query, until } from "../support/query.ts";
 import { appliers, race } from "../support/race.ts";
 import type { Database, Pgbouncer } from "../support/substrate.ts";
 import { useServers } from "../support/use-servers.ts";
@@ -296,6 +296,69 @@ test("other statements that may be repeated run, and are finished by the next ru
   expect(await indexState(database.url)).toBe("none");
   expect(await rowOf(database.url)).toMatchObject({ state: "applied", statements_done: 5 });
 }, 60_000);
+
+describe("a statement that may be repeated is finished by the next runner", () => {
+  /** Kills a runner in the middle of `statement`, lets `settle` happen, and runs another. */
+  async function rerun(
+    statement: string,
+    holding: string,
+    settle: (url: string, orphan: number) => Promise<unknown>,
+  ): Promise<{ readonly url: string; readonly run: Run }> {
+    const { url } = await servers.postgres.createDatabase();
+    const dir = outsideFolder(statement);
+    expect((await headgate(["up", "--dir", dir, "--to", "1"], withUrl(url))).status).toBe(0);
+    await query(url, "create index t_c on t (c)");
+    const held = await hold(url, `begin isolation level repeatable read; ${holding}`);
+    const victim = start(["up", "--dir", dir], withUrl(url));
+    const orphan = `select pid from pg_stat_activity where datname = current_database()
+and wait_event_type = 'Lock' and query like '%${statement}'`;
+    await until(url, orphan);
+    victim.kill("SIGKILL");
+    await victim.done;
+    const [row] = await query(url, orphan);
+    await settle(url, Number(row?.["pid"]));
+    await held.end();
+    return { url, run: await headgate(["up", "--dir", dir], withUrl(url)) };
+  }
+
+  test("REINDEX that left its remains", async () => {
+    const sql = "reindex index concurrently t_c;";
+    const { url, run } = await rerun(sql, "select count(*) from pg_class", async (at, orphan) => {
+      await query(at, `select pg_terminate_backend(${orphan})`);
+      await until(
+        at,
+        `select 1 where not exists (select from pg_stat_activity where pid = ${orphan})`,
+      );
+      expect(await indexState(at, "t_c_ccnew")).toBe("invalid");
+    });
+    expect(run.status).toBe(0);
+    expect(eventOf(run, "index.dropped")?.["index"]).toBe("t_c_ccnew");
+    expect(await indexState(url, "t_c_ccnew")).toBe("none");
+    expect(await indexState(url)).toBe("valid");
+  }, 60_000);
+
+  test("DROP INDEX that its orphan has finished", async () => {
+    const sql = "drop index concurrently t_c;";
+    const { url, run } = await rerun(sql, "select count(*) from t", async () => undefined);
+    expect(run.stderr).not.toContain("command.failed");
+    expect(run.status).toBe(0);
+    expect(await indexState(url)).toBe("none");
+  }, 60_000);
+
+  test("VALIDATE CONSTRAINT that never began", async () => {
+    const { url } = await servers.postgres.createDatabase();
+    const dir = outsideFolder("alter table t validate constraint positive;");
+    expect((await headgate(["up", "--dir", dir, "--to", "1"], withUrl(url))).status).toBe(0);
+    await query(url, "alter table t add constraint positive check (c > 0) not valid");
+    expect((await headgate(["up", "--dir", dir], withUrl(url))).status).toBe(0);
+    await query(
+      url,
+      "update headgate_migrations set state = 'running', statements_done = 0 where version = 2",
+    );
+    expect((await headgate(["up", "--dir", dir], withUrl(url))).status).toBe(0);
+    expect(await rowOf(url)).toMatchObject({ state: "applied", statements_done: 1 });
+  }, 60_000);
+});
 
 describe("a valid index of that name", () => {
   const table: readonly [what: string, sql: string, status: number][] = [
