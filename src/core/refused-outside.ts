@@ -61,20 +61,22 @@ const SLOTLESS: ReadonlySet<string> = new Set(["CONNECT", "CREATE_SLOT"]);
 
 /** Every refusal of a part that runs in one transaction, ascending by offset. */
 export function refusedInside(sql: string): readonly Refusal[] {
-  const more = splitStatements(sql).flatMap((statement): readonly Refusal[] => {
+  const statements = splitStatements(sql);
+  const more = statements.flatMap((statement): readonly Refusal[] => {
     const what = outsideOnly(sql, statement);
     return what === undefined ? [] : [{ offset: statement.start, what, ...NEEDS_NO_TRANSACTION }];
   });
-  return byOffset([...refusedStatements(sql), ...more]);
+  return byOffset([...refusedStatements(sql, statements), ...more]);
 }
 
 /** Every refusal of a part that runs statement by statement, ascending by offset. */
 export function refusedOutside(sql: string): readonly Refusal[] {
-  const common = refusedStatements(sql).map(
+  const statements = splitStatements(sql);
+  const common = refusedStatements(sql, statements).map(
     (refusal): Refusal => ({ ...refusal, ...textOutside(refusal) }),
   );
   const refused = new Set(common.map(({ offset }) => offset));
-  const more = splitStatements(sql).flatMap((statement): readonly Refusal[] => {
+  const more = statements.flatMap((statement): readonly Refusal[] => {
     if (refused.has(statement.start)) return [];
     const lead = leadOf(INSIDE_ONLY, statement);
     if (lead !== undefined) return [{ offset: statement.start, what: lead, ...NEEDS_TRANSACTION }];

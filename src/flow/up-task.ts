@@ -13,7 +13,7 @@ import { cancelOrphans } from "../db/liveness.ts";
 import type { Run } from "../db/record.ts";
 import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
 import { type Applied, applyMigration, failureOf } from "./apply.ts";
-import { createBuilder } from "./build.ts";
+import type { Builder } from "./build.ts";
 import type { Seeding } from "./seeding.ts";
 import { readableName, readTipState } from "./state.ts";
 import type { Decision, Task } from "./step.ts";
@@ -49,15 +49,6 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
   const { request, run } = work;
   let inFlight: readonly Applied[] = [];
   let applied: readonly Applied[] = [];
-  const builder = createBuilder(world, access, {
-    run,
-    lockWaitMs: request.lockWaitMs,
-    cancelsOrphans: request.cancelsOrphans,
-    isStillNext: async (ledger, version) => {
-      const decision = planUp(await source.load(), ledger, request);
-      return decision.kind === "outside" && decision.plan[0].version === version;
-    },
-  });
   return {
     decide: async (ledger, connection, place) => {
       const decision = planUp(await source.load(), ledger, request);
@@ -67,7 +58,7 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
       }
       return decision;
     },
-    outside: (session, [migration], onActing) => builder.build(session, migration, onActing),
+    outside: outsideOf(world, access, source, work),
     act: async (connection, place, plan) => {
       inFlight = [];
       for (const migration of plan) {
@@ -97,6 +88,26 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
       refuseSplitBrain(await source.load(), seen, { access, request });
     },
     applied: () => applied,
+  };
+}
+
+/** The code for it loads when the first such migration comes. */
+function outsideOf(
+  world: World,
+  access: Access,
+  source: BundleSource,
+  { request, run }: Work,
+): NonNullable<UpTask["outside"]> {
+  let builder: Builder | undefined;
+  const { lockWaitMs, cancelsOrphans } = request;
+  const isStillNext = async (ledger: Ledger, version: number): Promise<boolean> => {
+    const decision = planUp(await source.load(), ledger, request);
+    return decision.kind === "outside" && decision.plan[0].version === version;
+  };
+  return async (session, [migration], onActing) => {
+    const { createBuilder } = await import("./build.ts");
+    builder ??= createBuilder(world, access, { run, lockWaitMs, cancelsOrphans, isStillNext });
+    return builder.build(session, migration, onActing);
   };
 }
 
