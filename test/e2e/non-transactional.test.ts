@@ -204,8 +204,17 @@ test("a runner that loses its sign of life stops working, and comes back", async
   const runner = start(WITNESSED_UP, withUrl(database.url));
   await untilBuilding(database.url);
   const [lock] = await query(database.url, runLockQuery());
-  await query(database.url, `select pg_terminate_backend(${lock?.["pid"]})`);
-  await Bun.sleep(6000);
+  const [ended] = await query(
+    database.url,
+    `select clock_timestamp()::text as at, pg_terminate_backend(${lock?.["pid"]})`,
+  );
+  // The runner is back, and waits for what its first connection left.
+  await until(
+    database.url,
+    `select from pg_stat_activity where datname = current_database()
+and application_name = 'headgate' and backend_start > '${ended?.["at"]}'`,
+    40_000,
+  );
   await holder.release();
   const run = await runner.done;
   expect(run.status).toBe(0);
