@@ -46,7 +46,10 @@ function renderPending(migration: Migration): string {
   const { file, checksum, up } = migration;
   const sql = up.sql.trim();
   const end = sql.endsWith(";") ? "" : "\n;";
-  return `-- ${file} (sha256 ${checksum}), in one transaction with its ledger row\n${sql}${end}\n`;
+  const how = migration.options.transaction
+    ? "in one transaction with its ledger row"
+    : "outside a transaction, statement by statement";
+  return `-- ${file} (sha256 ${checksum}), ${how}\n${sql}${end}\n`;
 }
 
 /** The conclusion, a blank line, and a table: version, state, name, details. */

@@ -74,6 +74,7 @@ const runUp: Runner = async (world, access, source, { settings, identify, seeds 
     to: settings.to,
     isVerifyOnly: settings.skipMigrations === "verify",
     isAtomic: settings.atomic,
+    cancelsOrphans: settings.cancelOrphanedBuild,
     lockWaitMs: settings.lockWait,
     lockId: settings.lockId,
   };

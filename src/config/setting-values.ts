@@ -61,6 +61,7 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   deadline: toDurationMs,
   lockId: v.optional(parsed(toInt8, "must be a 64-bit integer")),
   atomic: toBoolean,
+  cancelOrphanedBuild: toBoolean,
   to: v.optional(parsed(toVersion, "must be a version number")),
   skipMigrations: parsed(toSkipMode, "must be true, false, verify or yield"),
   seed: choice("auto", "rbac", "none"),

@@ -42,6 +42,7 @@ export interface Settings {
   readonly deadline: number;
   readonly lockId: bigint | undefined;
   readonly atomic: boolean;
+  readonly cancelOrphanedBuild: boolean;
   readonly to: number | undefined;
   readonly skipMigrations: "off" | "verify" | "yield";
   readonly seed: "auto" | "rbac" | "none";
@@ -159,6 +160,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     default: "false",
     commands: ["up"],
     help: "All pending migrations in one transaction",
+  },
+  cancelOrphanedBuild: {
+    flag: "cancel-orphaned-build",
+    variables: ["HEADGATE_CANCEL_ORPHANED_BUILD"],
+    default: "false",
+    commands: ["up"],
+    help: "Cancel the statement of a runner that is gone, do not wait for it",
   },
   to: {
     flag: "to",

@@ -102,7 +102,7 @@ function aheadError(
 }
 
 function interruptedError(row: LedgerRow): HeadgateError {
-  const why = row.error === null ? "" : ` (${row.error})`;
+  const why = row.error === null ? reached(row) : ` (${row.error})`;
   return new HeadgateError(
     `Cannot go on: migration ${row.version} ${row.name} is ${row.state} and nobody works on it${why}`,
     {
@@ -110,6 +110,12 @@ function interruptedError(row: LedgerRow): HeadgateError {
       hint: `Look at what it left behind, finish or undo it by hand, then correct row ${row.version} of the ledger: state 'applied', or delete the row to run it again`,
     },
   );
+}
+
+/** Only a migration outside a transaction leaves a running row; its next statement may have begun. */
+function reached({ state, statementsDone }: LedgerRow): string {
+  if (state !== "running") return "";
+  return ` (${statementsDone} of its statements are done, and the next may have begun)`;
 }
 
 const DRIFT_TEXT: Readonly<Record<Drift["why"], string>> = {

@@ -28,6 +28,18 @@ export const EVENTS = {
   "migration.started": { level: "info", message: "Migration started" },
   "migration.running": { level: "info", message: "Migration is still running" },
   "migration.applied": { level: "info", message: "Migration applied" },
+  "build.leased": {
+    level: "warn",
+    message: "The pool has no place for a second connection; a lease shows that this run lives",
+  },
+  "build.taken-over": { level: "warn", message: "Interrupted migration taken over" },
+  "build.superseded": {
+    level: "warn",
+    message: "Another runner has taken this migration over; looking again",
+  },
+  "build.cancelled": { level: "warn", message: "Orphaned build cancelled" },
+  "index.adopted": { level: "info", message: "Index is valid already; taken as it is" },
+  "index.dropped": { level: "warn", message: "Invalid index dropped" },
   "migration.reverted": { level: "info", message: "Migration reverted" },
   "seed.written": { level: "info", message: "Row seeded" },
   "seed.file-ran": { level: "info", message: "Seed file ran" },

@@ -14,6 +14,8 @@ export interface LedgerRow {
   readonly state: RowState;
   /** Why it is not finished, as the server or the runner put it. */
   readonly error: string | null;
+  /** How many statements of a migration outside a transaction are done; 0 for every other. */
+  readonly statementsDone: number;
   /** True: a binary that does not know this version must not run against the schema. */
   readonly breaking: boolean;
   /** The run that wrote the row; its statements carry the same token. */

@@ -31,6 +31,7 @@ const DEFAULTS: MigrationOptions = {
   lockTimeoutMs: undefined,
   statementTimeoutMs: undefined,
   breaking: false,
+  acceptTimeouts: false,
 };
 /** PostgreSQL holds timeouts in 32-bit integers of milliseconds: about 24 days. */
 const TIMEOUT_MAX_MS = 2_147_483_647;
@@ -43,6 +44,7 @@ const OPTIONS: ReadonlyMap<string, { readonly read: ValueReader; readonly expect
     ["lock_timeout", { read: timeoutAs("lockTimeoutMs"), expected: A_DURATION }],
     ["statement_timeout", { read: timeoutAs("statementTimeoutMs"), expected: A_DURATION }],
     ["breaking", { read: booleanAs("breaking"), expected: A_BOOLEAN }],
+    ["accept-timeouts", { read: booleanAs("acceptTimeouts"), expected: A_BOOLEAN }],
   ]);
 
 /** True for the name of an option. */
@@ -81,7 +83,7 @@ function splitOnce(text: string): readonly [key: string, value: string | undefin
   return colon < 0 ? [text, undefined] : [text.slice(0, colon), text.slice(colon + 1)];
 }
 
-function booleanAs(field: "transaction" | "breaking"): ValueReader {
+function booleanAs(field: "transaction" | "breaking" | "acceptTimeouts"): ValueReader {
   return (value) => {
     if (value !== "true" && value !== "false") return undefined;
     return { [field]: value === "true" };

@@ -13,6 +13,8 @@ export interface MigrationOptions {
   readonly statementTimeoutMs: number | undefined;
   /** True: an older binary must not run against this schema. */
   readonly breaking: boolean;
+  /** True: run outside a transaction although the role's timeouts may cut it short. */
+  readonly acceptTimeouts: boolean;
 }
 
 /** One file of a bundle. */

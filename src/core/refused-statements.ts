@@ -85,13 +85,18 @@ const WORDS_MAX = 4;
  * Gives every refused statement and call of `sql`, ascending by offset. Nothing inside strings, dollar quotes,
  * comments or quoted identifiers is looked at, and nothing inside the body of a function.
  *
+ * @param statements Those of `sql`, when they are at hand.
+ *
  * @example
  * ```ts
  * refusedStatements("create table a (); commit;").map((refusal) => refusal.what); // ["COMMIT"]
  * ```
  */
-export function refusedStatements(sql: string): readonly Refusal[] {
-  return splitStatements(sql).flatMap((statement) =>
+export function refusedStatements(
+  sql: string,
+  statements: readonly Statement[] = splitStatements(sql),
+): readonly Refusal[] {
+  return statements.flatMap((statement) =>
     isPsqlCommand(sql, statement) ? psqlCommand(sql, statement) : refusedIn(sql, statement),
   );
 }

@@ -2,7 +2,7 @@
 
 import { HeadgateError } from "./error.ts";
 import type { Migration } from "./migration.ts";
-import { refusedStatements } from "./refused-statements.ts";
+import { refusedInside, refusedOutside } from "./refused-outside.ts";
 import { renderCaret } from "./source-position.ts";
 
 /** Which part of a migration is going to run. */
@@ -10,7 +10,7 @@ export type Direction = "up" | "down";
 
 /**
  * Refuses migrations that this version cannot run safely, all offenders at once. Only what is going to run is looked
- * at: an applied migration is never refused. For `down` a migration without a down part is an offender too.
+ * at: an applied migration is never refused. For `down` a migration without a down part is an offender too, and so is one that ran outside a transaction.
  *
  * @throws {HeadgateError} `bundle-invalid`: every refused statement with its line and a caret.
  */
@@ -29,15 +29,26 @@ export function refuseUnrunnable(
 }
 
 function problemsOf(migration: Migration, direction: Direction): readonly string[] {
-  const { file, text } = migration;
+  const { file, text, options } = migration;
   const section = migration[direction];
   if (section === undefined) return [`${file}: it has no ${direction} part`];
-  const refused = refusedStatements(section.sql).map(({ offset, what, why, instead }) =>
-    renderCaret(file, text, section.start + offset, `${what} is refused: ${why}; ${instead}`),
-  );
-  if (migration.options.transaction) return refused;
+  if (!options.transaction && direction === "down") {
+    return [`${file}: it ran outside a transaction, and such a migration is only reverted by hand`];
+  }
+  const refused = options.transaction ? refusedInside(section.sql) : refusedOutside(section.sql);
   return [
-    `${file}: non-transactional migrations are not supported by this version; remove transaction:false`,
-    ...refused,
+    ...(options.transaction ? [] : optionProblems(migration)),
+    ...refused.map(({ offset, what, why, instead }) =>
+      renderCaret(file, text, section.start + offset, `${what} is refused: ${why}; ${instead}`),
+    ),
   ];
+}
+
+/** They are SET LOCAL around the body, which needs a transaction. */
+function optionProblems({ file, options }: Migration): readonly string[] {
+  const given = [
+    options.lockTimeoutMs === undefined ? [] : ["lock_timeout"],
+    options.statementTimeoutMs === undefined ? [] : ["statement_timeout"],
+  ].flat();
+  return given.map((name) => `${file}: ${name} has no effect with transaction:false; leave it out`);
 }

@@ -16,7 +16,7 @@
  */
 import { asContention, CREATION_RACE, DbError } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
-import { type GateKey, keyArguments } from "../core/gate-key.ts";
+import { type GateKey, keyArguments, runKey } from "../core/gate-key.ts";
 import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Connection, Result } from "./connection.ts";
@@ -68,7 +68,7 @@ function isAcquired({ rows }: Result): boolean {
   return rows[0]?.["acquired"] === true;
 }
 
-function tryKeys({ key, foreignKey }: Gate): string {
+function tryKeys({ key, foreignKey }: Pick<Gate, "key" | "foreignKey">): string {
   const own = `pg_try_advisory_xact_lock(${keyArguments(key)})`;
   if (foreignKey === undefined) return own;
   return `${own} and pg_try_advisory_xact_lock((${integerLiteral(foreignKey)})::bigint)`;
@@ -127,6 +127,34 @@ export function mayNotCreate(what: string, place: LedgerPlace, tenancy: Tenancy)
 export async function commit(connection: Connection): Promise<void> {
   const { tag } = await connection.run("commit");
   if (tag !== "COMMIT") throw new DbError("server", "the transaction was rolled back at COMMIT");
+}
+
+/**
+ * The signal of life of a migration that runs outside a transaction: a transaction of its own that
+ * holds K_RUN and does nothing. Simple protocol only, and never a SELECT once it is open: a snapshot
+ * in it would hang the index build that it stands for. Undefined: the lock is taken, nothing is open.
+ *
+ * @returns The server process that holds it, by which others' locks are told from ours.
+ */
+export async function tryRunLock(
+  connection: Connection,
+  gate: Gate,
+  deadlineMs: number,
+): Promise<number | undefined> {
+  const run = { ...gate, key: runKey(gate.place) };
+  const { rows } = await connection.run(
+    `${PRE};\n${WHERE_KNOWN_MESSAGE};\nselect ${tryKeys(run)} as acquired, pg_backend_pid() as pid`,
+    deadlineMs,
+  );
+  if (rows[0]?.["acquired"] === true) return Number(rows[0]["pid"]);
+  await connection.run("rollback");
+  return undefined;
+}
+
+/** A transaction with the ledger locked, and without the gate's key. */
+export async function beginAtLedger(connection: Connection, gate: Gate): Promise<void> {
+  await connection.run(PRE);
+  await enterLedger(connection, gate);
 }
 
 /** Leaves the gate with nothing done; a connection that is gone has rolled back by itself. */

@@ -11,7 +11,7 @@ import type { Connection, Result } from "./connection.ts";
 /** The layout's number; it stands in the table's comment, so that a person can look it up. */
 export const LEDGER_LAYOUT = 1;
 
-const COLUMNS = `version, name, checksum, history, state, error, breaking, run_id::text as run_id,
+const COLUMNS = `version, name, checksum, history, state, error, statements_done, breaking, run_id::text as run_id,
   coalesce(lease_until > clock_timestamp(), false) as alive,
   coalesce(finished_at > clock_timestamp() - interval '1 second', false) as is_recent,
   started_at, finished_at, duration_ms, applied_by, tool_version`;
@@ -25,6 +25,7 @@ const rowSchema = v.object({
   history: v.string(),
   state: v.picklist(["applied", "running", "failed"]),
   error: text,
+  statements_done: number,
   breaking: v.boolean(),
   run_id: text,
   alive: v.boolean(),
@@ -96,6 +97,7 @@ function toLedgerRow(raw: unknown): LedgerRow {
     history: row.history,
     state: row.state,
     error: row.error,
+    statementsDone: row.statements_done,
     breaking: row.breaking,
     runId: row.run_id,
     alive: row.alive,

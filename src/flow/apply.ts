@@ -123,22 +123,27 @@ export function failureOf(error: unknown, job: Job): Error {
 }
 
 function migrationFailed(error: DbError, job: Job): HeadgateError {
-  const { server } = error;
-  const state = server === undefined ? "" : ` (SQLSTATE ${server.sqlState})`;
   const verb = job.section === job.migration.up ? "apply" : "revert";
-  const lines = [`Cannot ${verb} ${job.migration.file}: ${error.message}${state}`];
-  if (server?.detail !== undefined) lines.push(`detail: ${server.detail}`);
-  if (server?.hint !== undefined) lines.push(`server's hint: ${server.hint}`);
-  const caret = caretOf(job, server?.position);
-  if (caret !== undefined) lines.push(caret);
   const isPrivilege = sqlStateOf(error) === INSUFFICIENT_PRIVILEGE;
-  return new HeadgateError(lines.join("\n"), {
+  const text = describeServerError(error, job);
+  return new HeadgateError(`Cannot ${verb} ${job.migration.file}: ${text}`, {
     code: isPrivilege ? "privilege-missing" : "migration-failed",
     hint: isPrivilege
       ? "Nothing of it stayed. Grant the role what it lacks, or let the owner of those objects migrate"
       : "Nothing of it stayed: correct the file (it was never applied), or the data it met, and run again",
     cause: error,
   });
+}
+
+/** What the server said, with its detail, its hint and a caret: 1..n lines. */
+export function describeServerError({ message, server }: DbError, job: Job): string {
+  const state = server === undefined ? "" : ` (SQLSTATE ${server.sqlState})`;
+  const lines = [`${message}${state}`];
+  if (server?.detail !== undefined) lines.push(`detail: ${server.detail}`);
+  if (server?.hint !== undefined) lines.push(`server's hint: ${server.hint}`);
+  const caret = caretOf(job, server?.position);
+  if (caret !== undefined) lines.push(caret);
+  return lines.join("\n");
 }
 
 /** The server counts code points from 1 in the text that it was sent. */

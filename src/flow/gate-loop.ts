@@ -7,7 +7,7 @@ import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
 import type { Connection } from "../db/connection.ts";
 import { type Access, connect, type World } from "./access.ts";
 import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
-import { describeHolders, describeRow, describeTrouble, type InTheWay } from "./in-the-way.ts";
+import { describeObstacle, describeTrouble, type InTheWay, type Obstacle } from "./in-the-way.ts";
 import { type GateSettings, openSession, type Session } from "./session.ts";
 import { type StepOutcome, step, type Task } from "./step.ts";
 import { createWaiter, type Waiter } from "./wait.ts";
@@ -83,7 +83,7 @@ interface Loop<Plan> {
   /** Whether this run has had something to do inside the gate. */
   hasActed: boolean;
   waitsFirst: boolean;
-  mark: number;
+  mark: number | string;
 }
 
 /** One try. True: the task is done. */
@@ -104,7 +104,7 @@ async function turn<Plan>(loop: Loop<Plan>): Promise<boolean> {
 }
 
 async function tryStep<Plan>(loop: Loop<Plan>, session: Session): Promise<boolean> {
-  const outcome: StepOutcome = loop.waitsFirst
+  const outcome: StepOutcome<Plan> = loop.waitsFirst
     ? { kind: "busy" }
     : await step(session, loop.task, (place) => acting(loop, place));
   loop.waitsFirst = false;
@@ -119,7 +119,12 @@ async function tryStep<Plan>(loop: Loop<Plan>, session: Session): Promise<boolea
     loop.waiter.progressed();
     return false;
   }
-  return waitForOthers(loop, session, outcome);
+  if (outcome.kind !== "outside") return waitForOthers(loop, session, outcome);
+  const { place } = await session.gate();
+  const end = await loop.task.outside?.(session, outcome.plan, () => acting(loop, place));
+  if (end === "busy") return waitForOthers(loop, session, { kind: "building" });
+  loop.waiter.progressed();
+  return false;
 }
 
 /** Said once per run: the later steps are the same passage. */
@@ -134,13 +139,11 @@ function acting<Plan>(loop: Loop<Plan>, { schema, table }: LedgerPlace): void {
 async function waitForOthers<Plan>(
   loop: Loop<Plan>,
   session: Session,
-  outcome: Extract<StepOutcome, { readonly kind: "busy" | "wait" }>,
+  outcome: Obstacle,
 ): Promise<boolean> {
   const { connection } = session;
   const describe = async (): Promise<InTheWay> =>
-    outcome.kind === "busy"
-      ? describeHolders(connection, await session.gate())
-      : describeRow(outcome.row);
+    describeObstacle(connection, await session.gate(), outcome);
   for (;;) {
     await loop.waiter.pause(describe);
     const { isDone, mark } = await loop.task.peek(connection, await session.gate());

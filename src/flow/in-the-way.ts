@@ -1,7 +1,9 @@
 /** Puts what a runner waits for into words, for the log and for the error at the end of patience. */
 import type { DbError } from "../core/db-error.ts";
+import { runKey } from "../core/gate-key.ts";
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerRow } from "../core/ledger.ts";
+import { readProgress } from "../db/build-index.ts";
 import type { Connection } from "../db/connection.ts";
 import type { Gate } from "../db/gate.ts";
 import { type Holder, readHolders } from "../db/holder.ts";
@@ -19,8 +21,33 @@ const WHAT: Readonly<Record<Holder["what"], string>> = {
   "foreign-lock": "the lock of --lock-id",
 };
 
+/** What keeps a runner from its next step. */
+export type Obstacle =
+  /** The gate's lock. */
+  | { readonly kind: "busy" }
+  /** The lock of a migration that runs outside a transaction. */
+  | { readonly kind: "building" }
+  /** The row of such a migration. */
+  | { readonly kind: "wait"; readonly row: LedgerRow };
+
+/** Asked only when it is reported. */
+export function describeObstacle(
+  connection: Connection,
+  gate: Gate,
+  obstacle: Obstacle,
+): Promise<InTheWay> {
+  switch (obstacle.kind) {
+    case "busy":
+      return describeHolders(connection, gate);
+    case "building":
+      return describeHolders(connection, { ...gate, key: runKey(gate.place) });
+    case "wait":
+      return describeRow(connection, obstacle.row);
+  }
+}
+
 /** Advice only: a server that does not answer this must not end the wait with another error. */
-export async function describeHolders(connection: Connection, gate: Gate): Promise<InTheWay> {
+async function describeHolders(connection: Connection, gate: Gate): Promise<InTheWay> {
   const holders = await readHolders(connection, gate).catch(() => []);
   const first = holders[0];
   if (!first) {
@@ -57,11 +84,13 @@ function holderFields(holder: Holder): Fields {
   };
 }
 
-/** For a migration that another runner is building. */
-export function describeRow(row: LedgerRow): InTheWay {
+/** For a migration that another runner is building; how far it is, where the server shows it. */
+async function describeRow(connection: Connection, row: LedgerRow): Promise<InTheWay> {
+  const progress = await readProgress(connection).catch(() => "");
+  const far = progress === "" ? "" : ` (${progress})`;
   return {
-    text: `migration ${row.version} ${row.name} is being built by ${row.appliedBy ?? "another runner"}, run ${row.runId ?? "unknown"}`,
-    fields: { version: row.version, holder_run: row.runId },
+    text: `migration ${row.version} ${row.name} is being built by ${row.appliedBy ?? "another runner"}, run ${row.runId ?? "unknown"}${far}`,
+    fields: { version: row.version, holder_run: row.runId, progress: progress || undefined },
   };
 }
 

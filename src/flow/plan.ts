@@ -1,7 +1,8 @@
 /** `plan`: what `up` would do, as SQL. Takes no lock; by the time `up` runs it may be less. */
-import { decideUp, type UpWish } from "../core/decide.ts";
+import type { UpWish } from "../core/decide.ts";
 import { headOf } from "../core/head.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
+import { decideUpOrResume, type FullDecision } from "../core/resume.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
 import { type Access, connect, type World, withConnection } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
@@ -39,10 +40,10 @@ export async function plan(
   return withConnection(connection, async () => {
     const name = await readableName(connection, access.main, access.ledger);
     const { state } = await readHeadState(connection, name, bundle);
-    const decision = decideUp(state, wish);
+    const decision = decideUpOrResume(bundle, state, wish);
     if (decision.kind === "refuse") throw decision.error;
     if (decision.kind === "wait") return { pending: [], waits: true, seeds: undefined };
-    const pending = decision.kind === "apply" ? decision.pending : [];
+    const pending = pendingOf(bundle, decision, wish.to);
     refuseUnrunnable(pending, "up");
     const isFull = wish.to === undefined || wish.to >= headOf(bundle).version;
     if (!wish.seeding || !isFull || state.kind === "ahead") {
@@ -54,4 +55,16 @@ export async function plan(
   }).catch((error: unknown) => {
     throw world.stop.aborted ? world.stop.reason : unreadableError(error, access.ledger);
   });
+}
+
+/** A migration that lost its runner comes first, and what stands behind it follows. */
+function pendingOf(
+  bundle: NonEmpty<Migration>,
+  decision: FullDecision,
+  to = Number.POSITIVE_INFINITY,
+): readonly Migration[] {
+  if (decision.kind === "apply") return decision.pending;
+  if (decision.kind !== "resume") return [];
+  const from = decision.migration.version;
+  return bundle.filter(({ version }) => version >= from && version <= to);
 }

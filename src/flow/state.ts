@@ -44,16 +44,21 @@ export async function readHeadState(
   return { state: headState(bundle, ledger), ledger };
 }
 
-/** The ledger with `alive` found out for its running rows. */
+/**
+ * The ledger with `alive` found out for its running rows.
+ *
+ * @param ownPid As `isAlive` takes it.
+ */
 export async function readSettledLedger(
   connection: Connection,
   name: LedgerName | LedgerPlace,
+  ownPid?: number,
 ): Promise<Ledger> {
   const ledger = await readLedger(connection, name);
   if (ledger.kind === "absent") return ledger;
   const rows: LedgerRow[] = [];
   for (const row of ledger.rows) {
-    rows.push(row.state === "running" ? await settle(connection, name, row) : row);
+    rows.push(row.state === "running" ? await settle(connection, name, row, ownPid) : row);
   }
   return { kind: "present", rows };
 }
@@ -62,7 +67,8 @@ async function settle(
   connection: Connection,
   name: LedgerName | LedgerPlace,
   row: LedgerRow,
+  ownPid?: number,
 ): Promise<LedgerRow> {
   const place = await resolvePlace(connection, name);
-  return { ...row, alive: await isAlive(connection, place, row) };
+  return { ...row, alive: await isAlive(connection, place, row, ownPid) };
 }

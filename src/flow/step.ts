@@ -12,13 +12,15 @@ export type Decision<Plan> =
   | { readonly kind: "wait"; readonly row: LedgerRow }
   /** Something slow must be made first, outside of the gate: see `Task.prepare`. */
   | { readonly kind: "prepare" }
+  /** It cannot run inside: see `Task.outside`. */
+  | { readonly kind: "outside"; readonly plan: Plan }
   | { readonly kind: "act"; readonly plan: Plan };
 
 /** What a look without the gate shows. */
 export interface Sight {
   readonly isDone: boolean;
-  /** The ledger's highest version; -1: none. */
-  readonly mark: number;
+  /** Changes whenever somebody gets on: the ledger's highest version, a build's progress. */
+  readonly mark: number | string;
 }
 
 /** What one command does inside the gate. */
@@ -29,6 +31,8 @@ export interface Task<Plan> {
   prepare?(): Promise<void>;
   /** Effect and ledger row, in the gate's transaction, without its COMMIT. */
   act(connection: Connection, place: LedgerPlace, plan: Plan): Promise<void>;
+  /** What a decision put outside of the gate's transaction, on the same connection. */
+  outside?(session: Session, plan: Plan, onActing: () => void): Promise<"done" | "busy" | "moved">;
   /** The server's verdict at COMMIT, in the command's words. */
   commitFailed(plan: Plan, error: DbError): Error;
   committed(plan: Plan): void;
@@ -39,8 +43,11 @@ export interface Task<Plan> {
 }
 
 /** `busy`: the lock was not got. `stopped`: nothing is left to do. */
-export type StepOutcome =
+export type StepOutcome<Plan> =
   | { readonly kind: "busy" }
+  /** The lock of a migration that runs outside a transaction was not got. */
+  | { readonly kind: "building" }
+  | { readonly kind: "outside"; readonly plan: Plan }
   | { readonly kind: "wait"; readonly row: LedgerRow }
   | { readonly kind: "prepare" }
   | { readonly kind: "stopped" }
@@ -51,7 +58,7 @@ export async function step<Plan>(
   session: Session,
   task: Task<Plan>,
   onActing: (ledger: LedgerPlace) => void,
-): Promise<StepOutcome> {
+): Promise<StepOutcome<Plan>> {
   const { connection } = session;
   const gate = await session.gate();
   if (!(await tryGate(connection, gate))) return { kind: "busy" };
@@ -68,7 +75,7 @@ async function insideGate<Plan>(
   gate: Gate,
   task: Task<Plan>,
   onActing: (ledger: LedgerPlace) => void,
-): Promise<StepOutcome> {
+): Promise<StepOutcome<Plan>> {
   const isNew = await enterLedger(connection, gate);
   const ledger: Ledger = gate.isLedgerless
     ? { kind: "absent" }

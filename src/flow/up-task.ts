@@ -4,12 +4,16 @@ import { HeadgateError } from "../core/error.ts";
 import { headState, isReady } from "../core/head.ts";
 import { type Ledger, rowsOf, type Tip } from "../core/ledger.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
+import { decideUpOrResume } from "../core/resume.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
 import { describeTarget } from "../core/target.ts";
+import { readProgress } from "../db/build-index.ts";
 import { readLedger } from "../db/ledger.ts";
+import { cancelOrphans } from "../db/liveness.ts";
 import type { Run } from "../db/record.ts";
 import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
 import { type Applied, applyMigration, failureOf } from "./apply.ts";
+import type { Builder } from "./build.ts";
 import type { Seeding } from "./seeding.ts";
 import { readableName, readTipState } from "./state.ts";
 import type { Decision, Task } from "./step.ts";
@@ -20,6 +24,8 @@ export interface UpRequest extends UpWish {
   readonly isVerifyOnly: boolean;
   /** All pending migrations in one transaction. */
   readonly isAtomic: boolean;
+  /** Cancel statements of runs that are gone instead of waiting for them. */
+  readonly cancelsOrphans: boolean;
   readonly lockWaitMs: number;
   readonly lockId: bigint | undefined;
 }
@@ -44,7 +50,15 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
   let inFlight: readonly Applied[] = [];
   let applied: readonly Applied[] = [];
   return {
-    decide: async (ledger) => planUp(await source.load(), ledger, request),
+    decide: async (ledger, connection, place) => {
+      const decision = planUp(await source.load(), ledger, request);
+      if (decision.kind === "wait" && request.cancelsOrphans) {
+        const pids = await cancelOrphans(connection, place, decision.row);
+        for (const pid of pids) world.log("build.cancelled", { pid });
+      }
+      return decision;
+    },
+    outside: outsideOf(world, access, source, work),
     act: async (connection, place, plan) => {
       inFlight = [];
       for (const migration of plan) {
@@ -63,7 +77,9 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
     },
     peek: async (connection, { place }) => {
       const { state, tip } = await readTipState(connection, place, source.head);
-      return { isDone: isReady(state, request.policy), mark: highestOf(tip) };
+      const progress = state.kind === "running" ? await readProgress(connection) : "";
+      const mark = `${highestOf(tip)} ${progress}`;
+      return { isDone: isReady(state, request.policy), mark };
     },
     finish: async (connection, place) => {
       applied = appliedBy(run, await readLedger(connection, place));
@@ -75,16 +91,52 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
   };
 }
 
+/** The code for it loads when the first such migration comes. */
+function outsideOf(
+  world: World,
+  access: Access,
+  source: BundleSource,
+  { request, run }: Work,
+): NonNullable<UpTask["outside"]> {
+  let builder: Builder | undefined;
+  const { lockWaitMs, cancelsOrphans } = request;
+  const isStillNext = async (ledger: Ledger, version: number): Promise<boolean> => {
+    const decision = planUp(await source.load(), ledger, request);
+    return decision.kind === "outside" && decision.plan[0].version === version;
+  };
+  return async (session, [migration], onActing) => {
+    const { createBuilder } = await import("./build.ts");
+    builder ??= createBuilder(world, access, { run, lockWaitMs, cancelsOrphans, isStillNext });
+    return builder.build(session, migration, onActing);
+  };
+}
+
 function planUp(
   bundle: NonEmpty<Migration>,
   ledger: Ledger,
   request: UpRequest,
 ): Decision<NonEmpty<Migration>> {
-  const decision = decideUp(headState(bundle, ledger), request);
+  const decision = decideUpOrResume(bundle, headState(bundle, ledger), request);
   if (decision.kind === "refuse") throw decision.error;
+  if (decision.kind === "resume") return { kind: "outside", plan: [decision.migration] };
   if (decision.kind !== "apply") return decision;
   refuseUnrunnable(decision.pending, "up");
-  return { kind: "act", plan: request.isAtomic ? decision.pending : [decision.pending[0]] };
+  const [next] = decision.pending;
+  if (request.isAtomic) refuseAtomic(decision.pending);
+  if (!next.options.transaction) return { kind: "outside", plan: [next] };
+  return { kind: "act", plan: request.isAtomic ? decision.pending : [next] };
+}
+
+function refuseAtomic(pending: readonly Migration[]): void {
+  const outside = pending.find(({ options }) => !options.transaction);
+  if (!outside) return;
+  throw new HeadgateError(
+    `Cannot apply the pending migrations in one transaction: ${outside.file} runs outside of one`,
+    {
+      code: "config-invalid",
+      hint: `Leave --atomic out, or run up --to ${outside.version} without it first`,
+    },
+  );
 }
 
 function highestOf(tip: Tip): number {

@@ -2,7 +2,7 @@
  * `up`: look without the gate; if something is pending, look again inside it and apply. Both looks
  * use the same pure functions, and whoever finds head reached leaves without having locked anything.
  */
-import { decideUp, notReadyError } from "../core/decide.ts";
+import { notReadyError } from "../core/decide.ts";
 import { HeadgateError } from "../core/error.ts";
 import { isReady, type Policy } from "../core/head.ts";
 import type { Connection } from "../db/connection.ts";
@@ -149,7 +149,8 @@ async function lookWithoutGate(
     return { isDone: false, isAtHead: false, waitsFirst };
   }
   const { state: whole } = await readHeadState(connection, name, await source.load());
-  const decision = decideUp(whole, request);
+  const { decideUpOrResume } = await import("../core/resume.ts");
+  const decision = decideUpOrResume(await source.load(), whole, request);
   if (decision.kind === "refuse") throw decision.error;
   const isAtHead = whole.kind === "at-head";
   return { isDone: decision.kind === "nothing", isAtHead, waitsFirst: false };

@@ -111,12 +111,14 @@ describe("refused before anything runs, with a caret:", () => {
     const files = {
       "1_a.sql": "commit; reset all;",
       "2_b.sql": "select 1;",
-      "3_c.sql": "-- headgate: transaction:false\ncreate index concurrently i on a (b);",
+      "3_c.sql": "-- headgate: transaction:false\ncreate index concurrently on a (b);",
+      "4_d.sql": "create index concurrently i on a (b);",
     };
     const run = await headgate(["up", "--dir", migrationFolder(files)], withUrl(url));
     expect(run.status).toBe(2);
-    expect(said(run)).toContain("3 problems");
-    for (const text of ["1_a.sql:1:1: ", "1_a.sql:1:9: ", "3_c.sql: non-transactional"]) {
+    expect(said(run)).toContain("4 problems");
+    const places = ["1_a.sql:1:1: ", "1_a.sql:1:9: ", "3_c.sql:2:1: ", "4_d.sql:1:1: "];
+    for (const text of [...places, "with transaction:false on its marker"]) {
       expect(said(run)).toContain(text);
     }
     expect(await tablesOf(url)).toEqual([]);

@@ -5,6 +5,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { EVENTS, type EventName } from "../../src/core/events.ts";
+import { BUILD, builderPid, holdSnapshot, outsideFolder, untilBuilding } from "../support/build.ts";
 import { migrationFolder } from "../support/folder.ts";
 import { headgate, type Run, start, withUrl } from "../support/headgate.ts";
 import { holdGate, holdOpen } from "../support/lock-holder.ts";
@@ -19,7 +20,7 @@ const dir = migrationFolder({
 });
 const DEBUG = { HEADGATE_LOG_LEVEL: "debug", HEADGATE_DIR: dir };
 
-const servers = useServers();
+const servers = useServers({ poolSize: 1 });
 
 async function atHead(): Promise<Database> {
   const database = await servers.postgres.createDatabase();
@@ -69,6 +70,18 @@ function roles(...names: readonly string[]): string {
 insert into roles (id, name, scope, permissions, created_by, is_system_role) values ${rows.join(", ")}`;
 }
 
+const BUILD_UP = ["up", "--dir", outsideFolder(BUILD)];
+
+/** A runner finds the row of one that is gone, and the index as `change` leaves it. */
+async function runOnLeft(change: string): Promise<Run> {
+  const { url } = await servers.postgres.createDatabase();
+  await headgate(BUILD_UP, withUrl(url, DEBUG));
+  await query(url, "update headgate_migrations set state = 'running' where version = 2");
+  await query(url, "update headgate_migrations set statements_done = 0 where version = 2");
+  await query(url, change);
+  return headgate(BUILD_UP, withUrl(url, DEBUG));
+}
+
 const onFresh = async (...args: readonly string[]): Promise<Run> =>
   headgate(args, withUrl((await servers.postgres.createDatabase()).url, DEBUG));
 const onHead = async (...args: readonly string[]): Promise<Run> =>
@@ -111,6 +124,35 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
   "admin.password-kept": () =>
     runSeed("", "--generated-password-file", join(createScratchFolder("password"), "password")),
   "admin.disabled": () => runSeed(""),
+  "build.leased": async () => {
+    const database = await servers.postgres.createDatabase();
+    const pooled = servers.pool.urlOf(database);
+    return headgate(BUILD_UP, withUrl(pooled, DEBUG));
+  },
+  "build.taken-over": () => runOnLeft("drop index if exists t_c"),
+  "build.superseded": async () => {
+    const { url } = await servers.postgres.createDatabase();
+    const dir = outsideFolder("select pg_sleep(1);");
+    const runner = start(["up", "--dir", dir], withUrl(url, DEBUG));
+    await until(url, "select from pg_stat_activity where wait_event = 'PgSleep'");
+    await query(url, "update headgate_migrations set state = 'applied', run_id = null");
+    return runner.done;
+  },
+  "build.cancelled": async () => {
+    const { url } = await servers.postgres.createDatabase();
+    const holder = await holdSnapshot(url);
+    const victim = start(BUILD_UP, withUrl(url, DEBUG));
+    await untilBuilding(url);
+    victim.kill("SIGKILL");
+    const pid = await builderPid(url);
+    const runner = start([...BUILD_UP, "--cancel-orphaned-build"], withUrl(url, DEBUG));
+    await untilBuilding(url, `pid <> ${pid}`);
+    await holder.release();
+    return runner.done;
+  },
+  "index.adopted": () => runOnLeft("select 1"),
+  "index.dropped": () =>
+    runOnLeft("update pg_index set indisvalid = false where indexrelid = 't_c'::regclass"),
   "step.retried": async () => {
     const { url } = await atHead();
     const more = migrationFolder({

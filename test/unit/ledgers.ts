@@ -19,6 +19,7 @@ export function rowFor(migration: Migration, changes: Partial<LedgerRow> = {}): 
     ...{ version, name, checksum, history },
     state: "applied",
     error: null,
+    statementsDone: 0,
     breaking: false,
     runId: "00000000-0000-4000-8000-000000000001",
     alive: false,

@@ -70,6 +70,7 @@ test("parseMigrationFile() gives every field", () => {
       lockTimeoutMs: undefined,
       statementTimeoutMs: undefined,
       breaking: false,
+      acceptTimeouts: false,
     },
   });
 });
@@ -86,6 +87,10 @@ const options: readonly [line: string, then: object][] = [
   [
     "-- headgate: breaking:true\n-- migrate:up lock_timeout:1",
     { breaking: true, lockTimeoutMs: 1000 },
+  ],
+  [
+    "-- migrate:up transaction:false accept-timeouts:true",
+    { transaction: false, acceptTimeouts: true },
   ],
   ["-- headgate is a word", { transaction: true }],
 ];

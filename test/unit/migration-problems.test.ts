@@ -43,7 +43,7 @@ const broken: readonly [when: string, text: string, then: readonly string[]][] =
     "an unknown option",
     "-- migrate:up transactional:false\na",
     [
-      '1:15: unknown option "transactional"; known are transaction, lock_timeout, statement_timeout, breaking',
+      '1:15: unknown option "transactional"; known are transaction, lock_timeout, statement_timeout, breaking, accept-timeouts',
     ],
   ],
   [

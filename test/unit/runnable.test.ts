@@ -51,15 +51,32 @@ test("refuseUnrunnable() names every refused statement of every migration at its
   ]);
 });
 
-test("refuseUnrunnable() refuses non-transactional migrations, and what they hold", () => {
-  expect(failure(bundleOf("-- migrate:up transaction:false\nreset a"))).toEqual([
-    "Cannot apply the pending migrations: 2 problems, nothing was run",
-    expect.stringMatching(
-      /^1_a\.sql: non-transactional migrations are not supported by this version/,
-    ),
-    expect.stringMatching(/^1_a\.sql:2:1: RESET is refused: /),
-    "  2 | reset a",
+test("refuseUnrunnable() lets a migration outside a transaction run what needs none", () => {
+  const sql = "-- migrate:up transaction:false\ncreate index concurrently i on a (b);\nvacuum a;";
+  expect(failure(bundleOf(sql))).toEqual([]);
+});
+
+test("refuseUnrunnable() refuses in each kind of migration what belongs into the other", () => {
+  const outside = "-- migrate:up transaction:false lock_timeout:1s\nset local a.b = 1;";
+  expect(failure(bundleOf("select 1;\nvacuum a", outside))).toEqual([
+    "Cannot apply the pending migrations: 3 problems, nothing was run",
+    "1_a.sql:2:1: VACUUM is refused: it cannot run in a transaction; put it into a migration of its own, with transaction:false on its marker or first line",
+    "  2 | vacuum a",
     "    | ^",
+    "2_a.sql: lock_timeout has no effect with transaction:false; leave it out",
+    expect.stringMatching(
+      /^2_a\.sql:2:1: SET LOCAL is refused: with transaction:false there is no/,
+    ),
+    "  2 | set local a.b = 1;",
+    "    | ^",
+  ]);
+});
+
+test("refuseUnrunnable() never reverts what ran outside a transaction", () => {
+  const sql = "-- migrate:up transaction:false\nvacuum a\n-- migrate:down\nselect 1";
+  expect(failure(bundleOf(sql), "down")).toEqual([
+    "Cannot revert the migrations: 1 problem, nothing was run",
+    "1_a.sql: it ran outside a transaction, and such a migration is only reverted by hand",
   ]);
 });
 
