@@ -6,26 +6,25 @@ import { type CAC, cac } from "cac";
 import { ALIASES, COMMANDS, type CommandName } from "../config/commands.ts";
 import type { Flags } from "../config/config.ts";
 import { SETTINGS, type Setting, type SettingName } from "../config/settings.ts";
-import { HeadgateError } from "../core/error.ts";
+import type { HeadgateError } from "../core/error.ts";
 import { nearest } from "./nearest.ts";
+import { type Operands, readOperands, SIGNATURES } from "./operands.ts";
+import { usage } from "./usage-error.ts";
 
 /** What the command line asks for. Flags are texts still: `config/config.ts` reads them. */
 export type Invocation =
   | { readonly kind: "help"; readonly topic: CommandName | undefined }
   | { readonly kind: "version" }
-  | {
+  | (Operands & {
       readonly kind: "command";
       readonly command: CommandName;
       readonly flags: Flags;
-      /** `down N`: how many. */
-      readonly count: number;
-    };
+    });
 
 /** cac turns `0012` into 12 and `1e3` into 1000; behind this character nothing is a number. */
 const GUARD = "\u0001";
 /** The parser takes it for a `--ledger` that is off. */
 const NO_LEDGER = "no-ledger";
-const HELP_HINT = 'Run "headgate --help"';
 
 /**
  * Reads the whole command line.
@@ -42,7 +41,8 @@ export function parseArgv(argv: readonly string[]): Invocation {
   }
   const flags = readFlags(command, options);
   const behindDashes = (options["--"] ?? []) as readonly unknown[];
-  return { kind: "command", command, flags, count: readCount(command, [...args, ...behindDashes]) };
+  const words = [...args, ...behindDashes].map((word) => unguard(String(word)));
+  return { kind: "command", command, flags, ...readOperands(command, words) };
 }
 
 /** The command that argv names, also when the rest of it cannot be read. */
@@ -79,7 +79,8 @@ function describeCli(): CAC {
 }
 
 function describeCommand(cli: CAC, name: CommandName): void {
-  const command = cli.command(name === "down" ? "down [count]" : name, COMMANDS[name]);
+  const words = name in SIGNATURES ? `${name} [...words]` : name;
+  const command = cli.command(words, COMMANDS[name]);
   for (const [alias, target] of Object.entries(ALIASES)) {
     if (target === name) command.alias(alias);
   }
@@ -144,16 +145,6 @@ function readValue(setting: Setting, value: unknown): string {
   return text;
 }
 
-function readCount(command: CommandName, args: readonly unknown[]): number {
-  const [first, ...others] = args.map((arg) => unguard(String(arg)));
-  const surplus = command === "down" ? others[0] : first;
-  if (surplus !== undefined) throw usage(`${command} takes no argument "${surplus}"`);
-  if (first === undefined) return 1;
-  const count = /^\d+$/.test(first) ? Number(first) : 0;
-  if (count >= 1 && Number.isSafeInteger(count)) return count;
-  throw usage(`down takes how many to revert, 1 or more, not "${first}"`);
-}
-
 /** cac camel-cases what it parsed. */
 function kebab(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -170,11 +161,4 @@ function unknownFlag(command: CommandName, flag: string, known: readonly string[
     `${command} has no flag --${flag}`,
     suggestion ? `Did you mean --${suggestion}?` : `Run "headgate ${command} --help"`,
   );
-}
-
-function usage(problem: string, hint?: string): HeadgateError {
-  return new HeadgateError(`Cannot read the command line: ${problem}`, {
-    code: "usage",
-    hint: hint ?? HELP_HINT,
-  });
 }

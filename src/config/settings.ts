@@ -6,6 +6,7 @@ import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
 import { COMMANDS, type CommandName } from "./commands.ts";
+import { OPERATOR_SETTINGS } from "./operator-settings.ts";
 
 /** One row of the table: where a setting comes from, and who has it. */
 export interface Setting {
@@ -21,7 +22,9 @@ export interface Setting {
 
 const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
 const ASKING: readonly CommandName[] = ALL.filter((name) => name !== "version");
-const GATED: readonly CommandName[] = ["up", "seed", "down"];
+const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
+/** Those that have to do with the gate, inside it or beside it. */
+const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
 const SEEDING: readonly CommandName[] = ["up", "seed"];
 /** Those that know what would be, or has been, seeded. */
 const OF_SEEDS: readonly CommandName[] = ["up", "seed", "plan", "probe", "status"];
@@ -59,6 +62,11 @@ export interface Settings {
   readonly withoutConstraints: boolean;
   readonly noLedger: boolean;
   readonly exitCode: boolean;
+  readonly applied: boolean;
+  readonly rolledBack: boolean;
+  readonly yes: boolean;
+  readonly force: boolean;
+  readonly sample: number;
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
   readonly logLevel: Level;
@@ -97,7 +105,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<mode>",
     variables: ["HEADGATE_DIRECT"],
     default: "off",
-    commands: GATED,
+    commands: NEAR_GATE,
     help: "auto: use DIRECT_URL or DATABASE_URL_UNPOOLED for the gate; off",
   },
   connectTimeout: {
@@ -150,8 +158,8 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flag: "lock-id",
     argument: "<bigint>",
     variables: ["HEADGATE_LOCK_ID"],
-    commands: GATED,
-    help: "Also hold this advisory key of another tool, transaction level",
+    commands: NEAR_GATE,
+    help: "Also hold (locks: look at) this advisory key of another tool",
   },
   atomic: {
     flag: "atomic",
@@ -275,6 +283,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     commands: ["status"],
     help: "Answer by exit status: 0, 3, 4, 5, 7, 8 or 9",
   },
+  ...OPERATOR_SETTINGS,
   json: {
     flag: "json",
     variables: ["HEADGATE_JSON"],

@@ -29,6 +29,8 @@ export const EVENTS = {
   "migration.running": { level: "info", message: "Migration is still running" },
   "migration.applied": { level: "info", message: "Migration applied" },
   "migration.reverted": { level: "info", message: "Migration reverted" },
+  "row.resolved": { level: "info", message: "Interrupted row settled" },
+  "lock.released": { level: "warn", message: "Session that held the lock ended" },
   "seed.written": { level: "info", message: "Row seeded" },
   "seed.file-ran": { level: "info", message: "Seed file ran" },
   "seed.skipped": { level: "info", message: "Seeding skipped" },
