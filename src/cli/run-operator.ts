@@ -1,7 +1,7 @@
 /** The commands that a person uses when something is in the way, from their settings to their report. */
 import type { Settings } from "../config/settings.ts";
 import type { Settlement } from "../core/resolve.ts";
-import type { Access, World } from "../flow/access.ts";
+import type { Access, BundleSource, World } from "../flow/access.ts";
 import type { Invoked, Outcome } from "./run.ts";
 import { toJson } from "./to-json.ts";
 import { usage } from "./usage-error.ts";
@@ -57,6 +57,26 @@ export async function runResolve(world: World, access: Access, invoked: Invoked)
       ? toJson("resolve", { version, name, was, settlement })
       : `Resolved: the ${was} row of ${version} ${name} ${end}\n`,
     exitStatus: 0,
+  };
+}
+
+/** What an error among the findings makes of the exit status. */
+const UNWELL = 4;
+
+/** `doctor`. @throws {HeadgateError} `unreachable` when nobody answers at all */
+export async function runDoctor(
+  world: World,
+  access: Access,
+  source: BundleSource,
+  { settings, identify }: Invoked,
+): Promise<Outcome> {
+  const { id: token } = await identify();
+  const { doctor } = await import("../flow/doctor.ts");
+  const { findings } = await doctor(world, access, source, { wallMs: Date.now, token });
+  const { countOf, renderDoctor, toDoctor } = await import("./render-doctor.ts");
+  return {
+    stdout: settings.json ? toJson("doctor", toDoctor(findings)) : renderDoctor(findings),
+    exitStatus: countOf(findings, "error") > 0 ? UNWELL : 0,
   };
 }
 

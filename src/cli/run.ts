@@ -61,6 +61,8 @@ export async function run(
       return runDown(world, access, source, invoked);
     case "locks":
       return (await import("./run-operator.ts")).runLocks(world, access, invoked);
+    case "doctor":
+      return (await import("./run-operator.ts")).runDoctor(world, access, source, invoked);
     case "resolve":
       return (await import("./run-operator.ts")).runResolve(world, access, invoked);
   }

@@ -10,6 +10,7 @@ export type CommandName =
   | "down"
   | "locks"
   | "resolve"
+  | "doctor"
   | "version";
 
 /** In the order of the help. */
@@ -22,6 +23,7 @@ export const COMMANDS: Readonly<Record<CommandName, string>> = {
   down: "Revert the last N migrations (default 1), newest first",
   locks: "Who holds or waits for the gate; release PID ends an idle holder",
   resolve: "Settle an interrupted ledger row: --applied or --rolled-back",
+  doctor: "What is wrong or will hurt: pooler, settings, privileges, indexes",
   version: "Version, commit and bundle fingerprint",
 };
 

@@ -25,6 +25,7 @@ const ASKING: readonly CommandName[] = ALL.filter((name) => name !== "version");
 const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
 /** Those that have to do with the gate, inside it or beside it. */
 const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
+const WITH_DIRECT: readonly CommandName[] = [...NEAR_GATE, "doctor"];
 const SEEDING: readonly CommandName[] = ["up", "seed"];
 /** Those that know what would be, or has been, seeded. */
 const OF_SEEDS: readonly CommandName[] = ["up", "seed", "plan", "probe", "status"];
@@ -105,7 +106,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<mode>",
     variables: ["HEADGATE_DIRECT"],
     default: "off",
-    commands: NEAR_GATE,
+    commands: WITH_DIRECT,
     help: "auto: use DIRECT_URL or DATABASE_URL_UNPOOLED for the gate; off",
   },
   connectTimeout: {
