@@ -59,7 +59,7 @@ function match(argv: readonly string[]): Match {
   const bare = argv.length === 1 ? bareCommand(argv[0] ?? "") : undefined;
   if (bare) return { command: bare, args: [], options: {} };
   const cli = describeCli();
-  const { args, options } = cli.parse(["", "", ...argv.map(guard)], { run: false });
+  const { args, options } = cli.parse(["", "", ...joinSwitches(argv).map(guard)], { run: false });
   const name = cli.matchedCommandName;
   const command = name === undefined ? undefined : (ALIASES[name] ?? (name as CommandName));
   return { command, args, options };
@@ -97,6 +97,32 @@ export function settingsOf(command: CommandName): ReadonlyMap<SettingName, Setti
   return new Map(entries.filter(([, setting]) => setting.commands.includes(command)));
 }
 
+/**
+ * `--rolled-back 12` becomes `--rolled-back=true 12`: the parser knows no switch that has a dash in
+ * its name, and would take the next word for its value.
+ */
+function joinSwitches(argv: readonly string[]): readonly string[] {
+  const end = argv.includes("--") ? argv.indexOf("--") : argv.length;
+  const isGiven = (i: number): boolean => i >= 0 && i < end && SWITCHES.has(argv[i] ?? "");
+  return argv.flatMap((word, i) => {
+    if (isGiven(i - 1) && isTruth(word)) return [];
+    if (!isGiven(i)) return [word];
+    const next = argv[i + 1] ?? "";
+    return [`${word}=${isTruth(next) ? next : "true"}`];
+  });
+}
+
+/** `--no-…` is the parser's own business. */
+const SWITCHES: ReadonlySet<string> = new Set(
+  Object.values(SETTINGS)
+    .filter(({ flag, argument }) => argument === undefined && !flag.startsWith("no-"))
+    .map(({ flag }) => `--${flag}`),
+);
+
+function isTruth(word: string): boolean {
+  return word === "true" || word === "false";
+}
+
 function guard(argument: string): string {
   const [, flag, value] = /^(--[A-Za-z][^=]*)=(.*)$/s.exec(argument) ?? [];
   if (flag !== undefined && value !== undefined) return `${flag}=${guardValue(flag, value)}`;
@@ -109,7 +135,7 @@ function guardValue(flag: string, value: string): string {
     (setting) => `--${setting.flag}` === flag && setting.argument === undefined,
   );
   if (!isSwitch) return GUARD + value;
-  if (value === "true" || value === "false") return value;
+  if (isTruth(value)) return value;
   throw usage(`${flag} is a switch and takes true or false`);
 }
 
