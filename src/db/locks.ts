@@ -49,7 +49,7 @@ export async function readLocks(
 }
 
 /**
- * A prepared transaction has no process. It is found by the lock on its own transaction id, which
+ * What stands behind the word password is left out. A prepared transaction has no process. It is found by the lock on its own transaction id, which
  * has the same virtual transaction as its other locks.
  */
 const LOCKS = `select l.locktype, l.classid::bigint as classid, l.objid::bigint as objid,
@@ -66,7 +66,8 @@ const LOCKS = `select l.locktype, l.classid::bigint as classid, l.objid::bigint 
   (extract(epoch from clock_timestamp() - a.state_change) * 1000)::bigint as state_age_ms,
   extract(epoch from a.backend_start)::text as backend_start,
   extract(epoch from a.state_change)::text as state_change,
-  left(regexp_replace(a.query, '\\s+', ' ', 'g'), 120) as statement,
+  left(regexp_replace(regexp_replace(a.query, '\\s+', ' ', 'g'),
+    '(passw(?:or)?d).*', '\\1 …', 'i'), 120) as statement,
   case when l.granted then '' else array_to_string(pg_blocking_pids(l.pid), ' ') end as blocked_by
 from pg_locks l left join pg_stat_activity a on a.pid = l.pid
 where l.database = (select oid from pg_database where datname = current_database())

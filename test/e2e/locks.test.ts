@@ -152,6 +152,17 @@ pg_advisory_lock(2053462845 * (${Bun.hash.crc32(name)})::bigint), pg_advisory_lo
     await held.end();
   });
 
+  test("shows no password of another client's statement", async () => {
+    const { url } = await servers.postgres.createDatabase();
+    const holder = await holdOpen(
+      url,
+      "select pg_advisory_xact_lock(5) /* alter role x PASSWORD 's3cr3t' */",
+    );
+    const [lock] = await locksOf(url);
+    await holder.release();
+    expect(lock?.statement).toBe("select pg_advisory_xact_lock(5) /* alter role x PASSWORD …");
+  });
+
   test("does not list another database's locks", async () => {
     const { url } = await servers.postgres.createDatabase();
     const held = await hold(
