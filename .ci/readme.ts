@@ -23,6 +23,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   behind: "Migrations are pending where none may be applied",
   "migration-failed": "The server refused a migration, or two addresses lead to two databases",
   interrupted: "A ledger row is not finished and nobody works on it",
+  refused: "`locks release` or `resolve` would touch what lives or is not there; nothing was done",
   drifted: "The ledger and the bundle disagree on history",
   "seed-failed": "Seeding failed; with `up`, the migrations are done and stay",
   "gate-timeout": "`--lock-wait` passed without progress",

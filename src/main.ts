@@ -18,6 +18,7 @@ import type { Run } from "./db/record.ts";
 import type { BundleSource, World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
 import { clockUntil, stopped } from "./runtime/clock.ts";
+import { confirm } from "./runtime/confirm.ts";
 import { readFile, readMigrationFolder } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
 
@@ -83,11 +84,12 @@ async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
 
 /** The commands that need a database. */
 async function ask(
-  { command, count }: Command,
+  invocation: Command,
   shape: Shape,
   settings: Settings,
   env: Env,
 ): Promise<Outcome> {
+  const { command } = invocation;
   if (command === "version") throw new TypeError("version needs no database");
   const source = await bundleSource(settings.dir);
   const { main: target, direct, ignored } = loadConnection(command, settings, env, readFile);
@@ -110,7 +112,8 @@ async function ask(
     ledger: settings.ledger,
     connectTimeoutMs: settings.connectTimeout,
   };
-  const running = run(world, access, source, { command, settings, count, identify, seeds });
+  const invoked = { ...invocation, command, settings, identify, seeds, confirm };
+  const running = run(world, access, source, invoked);
   return Promise.race([running, stopped(stop, shape.isProbe ? 0 : STOP_GRACE_MS)]);
 }
 

@@ -19,6 +19,9 @@ export type Log<Event extends string = string> = (event: Event, fields?: Fields)
 /** Uniform in [0, 1). */
 export type Random = () => number;
 
+/** Asks the person at the terminal; undefined: there is none. Anything but "yes" is no. */
+export type Confirm = (question: string) => Promise<boolean | undefined>;
+
 /** Makes the first password and keeps it until somebody has read it. What fails is `seed-failed`. */
 export interface Vault {
   /** Argon2id v19 as a PHC string. It takes a while, and runs beside the event loop. */

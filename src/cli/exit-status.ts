@@ -11,6 +11,7 @@ export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
   behind: 3,
   "migration-failed": 4,
   interrupted: 4,
+  refused: 4,
   drifted: 5,
   "gate-timeout": 6,
   "deadline-passed": 6,

@@ -3,7 +3,8 @@ import { redact } from "../config/redact.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { World } from "../flow/access.ts";
 import { exitStatusOf } from "./exit-status.ts";
-import { type Outcome, toJson } from "./run.ts";
+import type { Outcome } from "./run.ts";
+import { toJson } from "./to-json.ts";
 
 /** What shapes an error's way out, as far as it is known when the error comes. */
 export interface Shape {

@@ -1,6 +1,7 @@
 /** The help texts. The README's usage block is this text. */
 import { COMMANDS, type CommandName } from "../config/commands.ts";
 import type { Setting } from "../config/settings.ts";
+import { SIGNATURES } from "./operands.ts";
 import { settingsOf } from "./parse-argv.ts";
 
 const COLUMN = 30;
@@ -35,7 +36,7 @@ ${STATUSES}
 }
 
 function renderCommand(command: CommandName): string {
-  const argument = command === "down" ? " [N]" : "";
+  const argument = SIGNATURES[command] ?? "";
   const flags = [...settingsOf(command).values()].map(renderFlag);
   return `${COMMANDS[command]}
 

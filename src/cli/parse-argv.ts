@@ -6,27 +6,26 @@ import { type CAC, cac } from "cac";
 import { ALIASES, COMMANDS, type CommandName } from "../config/commands.ts";
 import type { Flags } from "../config/config.ts";
 import { SETTINGS, type Setting, type SettingName } from "../config/settings.ts";
-import { HeadgateError } from "../core/error.ts";
+import type { HeadgateError } from "../core/error.ts";
 import { nearest } from "./nearest.ts";
+import { type Operands, readOperands, SIGNATURES } from "./operands.ts";
+import { usage } from "./usage-error.ts";
 
 /** What the command line asks for. Flags are texts still: `config/config.ts` reads them. */
 export type Invocation =
   | { readonly kind: "help"; readonly topic: CommandName | undefined }
   | { readonly kind: "version" }
-  | {
+  | (Operands & {
       readonly kind: "command";
       readonly command: CommandName;
       readonly flags: Flags;
-      /** `down N`: how many. */
-      readonly count: number;
-    };
+    });
 
 /** cac turns `0012` into 12 and `1e3` into 1000; behind this character nothing is a number. */
 const GUARD = "\u0001";
 /** The parser would take it for a `--ledger` that is off, so it gets to see another word. */
 const NO_LEDGER = "no-ledger";
 const LEDGERLESS = "ledgerless";
-const HELP_HINT = 'Run "headgate --help"';
 
 /**
  * Reads the whole command line.
@@ -43,7 +42,8 @@ export function parseArgv(argv: readonly string[]): Invocation {
   }
   const flags = readFlags(command, options);
   const behindDashes = (options["--"] ?? []) as readonly unknown[];
-  return { kind: "command", command, flags, count: readCount(command, [...args, ...behindDashes]) };
+  const words = [...args, ...behindDashes].map((word) => unguard(String(word)));
+  return { kind: "command", command, flags, ...readOperands(command, words) };
 }
 
 /** The command that argv names, also when the rest of it cannot be read. */
@@ -60,7 +60,8 @@ function match(argv: readonly string[]): Match {
   const bare = argv.length === 1 ? bareCommand(argv[0] ?? "") : undefined;
   if (bare) return { command: bare, args: [], options: {} };
   const cli = describeCli();
-  const { args, options } = cli.parse(["", "", ...argv.map(guard).map(disguise)], { run: false });
+  const words = joinSwitches(argv).map(guard).map(disguise);
+  const { args, options } = cli.parse(["", "", ...words], { run: false });
   const name = cli.matchedCommandName;
   const command = name === undefined ? undefined : (ALIASES[name] ?? (name as CommandName));
   return { command, args, options };
@@ -80,7 +81,8 @@ function describeCli(): CAC {
 }
 
 function describeCommand(cli: CAC, name: CommandName): void {
-  const command = cli.command(name === "down" ? "down [count]" : name, COMMANDS[name]);
+  const words = name in SIGNATURES ? `${name} [...words]` : name;
+  const command = cli.command(words, COMMANDS[name]);
   for (const [alias, target] of Object.entries(ALIASES)) {
     if (target === name) command.alias(alias);
   }
@@ -100,6 +102,32 @@ function disguise(argument: string): string {
   return argument.replace(/^--no-ledger(?==|$)/, `--${LEDGERLESS}`);
 }
 
+/**
+ * `--rolled-back 12` becomes `--rolled-back=true 12`: the parser knows no switch that has a dash in
+ * its name, and would take the next word for its value.
+ */
+function joinSwitches(argv: readonly string[]): readonly string[] {
+  const end = argv.includes("--") ? argv.indexOf("--") : argv.length;
+  const isGiven = (i: number): boolean => i >= 0 && i < end && SWITCHES.has(argv[i] ?? "");
+  return argv.flatMap((word, i) => {
+    if (isGiven(i - 1) && isTruth(word)) return [];
+    if (!isGiven(i)) return [word];
+    const next = argv[i + 1] ?? "";
+    return [`${word}=${isTruth(next) ? next : "true"}`];
+  });
+}
+
+/** `--no-…` is the parser's own business. */
+const SWITCHES: ReadonlySet<string> = new Set(
+  Object.values(SETTINGS)
+    .filter(({ flag, argument }) => argument === undefined && !flag.startsWith("no-"))
+    .map(({ flag }) => `--${flag}`),
+);
+
+function isTruth(word: string): boolean {
+  return word === "true" || word === "false";
+}
+
 function guard(argument: string): string {
   const [, flag, value] = /^(--[A-Za-z][^=]*)=(.*)$/s.exec(argument) ?? [];
   if (flag !== undefined && value !== undefined) return `${flag}=${guardValue(flag, value)}`;
@@ -112,7 +140,7 @@ function guardValue(flag: string, value: string): string {
     (setting) => `--${setting.flag}` === flag && setting.argument === undefined,
   );
   if (!isSwitch) return GUARD + value;
-  if (value === "true" || value === "false") return value;
+  if (isTruth(value)) return value;
   throw usage(`${flag} is a switch and takes true or false`);
 }
 
@@ -148,16 +176,6 @@ function readValue(setting: Setting, value: unknown): string {
   return text;
 }
 
-function readCount(command: CommandName, args: readonly unknown[]): number {
-  const [first, ...others] = args.map((arg) => unguard(String(arg)));
-  const surplus = command === "down" ? others[0] : first;
-  if (surplus !== undefined) throw usage(`${command} takes no argument "${surplus}"`);
-  if (first === undefined) return 1;
-  const count = /^\d+$/.test(first) ? Number(first) : 0;
-  if (count >= 1 && Number.isSafeInteger(count)) return count;
-  throw usage(`down takes how many to revert, 1 or more, not "${first}"`);
-}
-
 /** cac camel-cases what it parsed. */
 function kebab(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -174,11 +192,4 @@ function unknownFlag(command: CommandName, flag: string, known: readonly string[
     `${command} has no flag --${flag}`,
     suggestion ? `Did you mean --${suggestion}?` : `Run "headgate ${command} --help"`,
   );
-}
-
-function usage(problem: string, hint?: string): HeadgateError {
-  return new HeadgateError(`Cannot read the command line: ${problem}`, {
-    code: "usage",
-    hint: hint ?? HELP_HINT,
-  });
 }

@@ -1,6 +1,6 @@
 /** What this binary is and carries: compare it between the Job and the pods. */
 import type { Head } from "../core/head.ts";
-import { toJson } from "./run.ts";
+import { toJson } from "./to-json.ts";
 
 /** What tells two binaries apart. */
 export interface BuildInfo {

@@ -5,8 +5,11 @@ import type { Access, BundleSource, World } from "../flow/access.ts";
 import type { RequiredSeeds } from "../flow/required-seeds.ts";
 import type { Seeding } from "../flow/seeding.ts";
 import type { Work } from "../flow/up-task.ts";
+import type { Confirm } from "../ports.ts";
 import { exitStatusOfStatus } from "./exit-status.ts";
+import type { Operands } from "./operands.ts";
 import { toApplied, toStatus } from "./report-json.ts";
+import { toJson } from "./to-json.ts";
 
 /** What stdout gets, and the process's exit status. */
 export interface Outcome {
@@ -15,14 +18,13 @@ export interface Outcome {
 }
 
 /** A command with all that its flags and variables say. */
-export interface Invoked {
+export interface Invoked extends Operands {
   readonly command: Exclude<CommandName, "version">;
   readonly settings: Settings;
-  /** `down N`. */
-  readonly count: number;
   /** Asked by commands that may write: the run as the ledger remembers it. */
   readonly identify: () => Promise<Work["run"]>;
   readonly seeds: Seeds;
+  readonly confirm: Confirm;
 }
 
 /** What a run seeds, and what it asks to have been seeded. */
@@ -57,6 +59,12 @@ export async function run(
       return runPlan(world, access, source, invoked);
     case "down":
       return runDown(world, access, source, invoked);
+    case "locks":
+      return (await import("./run-operator.ts")).runLocks(world, access, invoked);
+    case "doctor":
+      return (await import("./run-operator.ts")).runDoctor(world, access, source, invoked);
+    case "resolve":
+      return (await import("./run-operator.ts")).runResolve(world, access, invoked);
   }
 }
 
@@ -168,9 +176,4 @@ const runDown: Runner = async (world, access, source, { settings, identify, coun
 export function yieldMigrations(log: World["log"], settings: Settings): Outcome {
   log("migrations.yielded");
   return { stdout: settings.json ? toJson("up", { path: "yielded" }) : "", exitStatus: 0 };
-}
-
-/** One object per run; `v` changes when a field changes its meaning or goes. */
-export function toJson(command: string, fields: Readonly<Record<string, unknown>>): string {
-  return `${JSON.stringify({ v: 1, command, ...fields })}\n`;
 }

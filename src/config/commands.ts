@@ -1,7 +1,17 @@
 /** What headgate can be asked to do. */
 
 /** The commands, by their own names; `ALIASES` has the others. */
-export type CommandName = "up" | "probe" | "seed" | "status" | "plan" | "down" | "version";
+export type CommandName =
+  | "up"
+  | "probe"
+  | "seed"
+  | "status"
+  | "plan"
+  | "down"
+  | "locks"
+  | "resolve"
+  | "doctor"
+  | "version";
 
 /** In the order of the help. */
 export const COMMANDS: Readonly<Record<CommandName, string>> = {
@@ -11,6 +21,9 @@ export const COMMANDS: Readonly<Record<CommandName, string>> = {
   status: "Every migration with its state; only reads",
   plan: "What up would do, as SQL; only reads",
   down: "Revert the last N migrations (default 1), newest first",
+  locks: "Who holds or waits for the gate; release PID ends an idle holder",
+  resolve: "Settle an interrupted ledger row: --applied or --rolled-back",
+  doctor: "What is wrong or will hurt: pooler, settings, privileges, indexes",
   version: "Version, commit and bundle fingerprint",
 };
 

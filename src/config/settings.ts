@@ -6,6 +6,8 @@ import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
 import { COMMANDS, type CommandName } from "./commands.ts";
+import { OPERATOR_SETTINGS } from "./operator-settings.ts";
+import { SEED_SETTINGS } from "./seed-flags.ts";
 
 /** One row of the table: where a setting comes from, and who has it. */
 export interface Setting {
@@ -21,10 +23,10 @@ export interface Setting {
 
 const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
 const ASKING: readonly CommandName[] = ALL.filter((name) => name !== "version");
-const GATED: readonly CommandName[] = ["up", "seed", "down"];
-const SEEDING: readonly CommandName[] = ["up", "seed"];
-/** Those that know what would be, or has been, seeded. */
-const OF_SEEDS: readonly CommandName[] = ["up", "seed", "plan", "probe", "status"];
+const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
+/** Those that have to do with the gate, inside it or beside it. */
+const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
+const WITH_DIRECT: readonly CommandName[] = [...NEAR_GATE, "doctor"];
 
 /** Every setting, parsed. Durations are in milliseconds. */
 export interface Settings {
@@ -60,6 +62,11 @@ export interface Settings {
   readonly withoutConstraints: boolean;
   readonly noLedger: boolean;
   readonly exitCode: boolean;
+  readonly applied: boolean;
+  readonly rolledBack: boolean;
+  readonly yes: boolean;
+  readonly force: boolean;
+  readonly sample: number;
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
   readonly logLevel: Level;
@@ -98,7 +105,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<mode>",
     variables: ["HEADGATE_DIRECT"],
     default: "off",
-    commands: GATED,
+    commands: WITH_DIRECT,
     help: "auto: use DIRECT_URL or DATABASE_URL_UNPOOLED for the gate; off",
   },
   connectTimeout: {
@@ -151,8 +158,8 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flag: "lock-id",
     argument: "<bigint>",
     variables: ["HEADGATE_LOCK_ID"],
-    commands: GATED,
-    help: "Also hold this advisory key of another tool, transaction level",
+    commands: NEAR_GATE,
+    help: "Also hold (locks: look at) this advisory key of another tool",
   },
   atomic: {
     flag: "atomic",
@@ -183,99 +190,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     commands: ["up"],
     help: "true or verify: head must be there; yield: look at nothing; false",
   },
-  seed: {
-    flag: "seed",
-    argument: "<mode>",
-    variables: ["HEADGATE_SEED"],
-    default: "auto",
-    commands: ["up", "plan", "probe", "status"],
-    help: "auto: where the gateway's tables are; rbac: they must be; none",
-  },
-  seeds: {
-    flag: "seeds",
-    argument: "<folder>",
-    variables: ["HEADGATE_SEEDS"],
-    commands: OF_SEEDS,
-    help: "Idempotent .sql files to run whenever one has changed",
-  },
-  roles: {
-    flag: "roles",
-    argument: "<file>",
-    variables: ["HEADGATE_ROLES"],
-    commands: OF_SEEDS,
-    help: "JSON file of additional roles",
-  },
-  requireSeeds: {
-    flag: "require-seeds",
-    variables: ["HEADGATE_REQUIRE_SEEDS"],
-    default: "false",
-    commands: ["probe", "status"],
-    help: "Ready only when the seeds of this version are recorded too",
-  },
-  seedFailure: {
-    flag: "seed-failure",
-    argument: "<mode>",
-    variables: ["HEADGATE_SEED_FAILURE"],
-    default: "fail",
-    commands: ["up"],
-    help: "fail: exit 9, migrations stay; warn: log it and go on",
-  },
-  generatedPasswordFile: {
-    flag: "generated-password-file",
-    argument: "<file>",
-    variables: ["HEADGATE_GENERATED_PASSWORD_FILE"],
-    commands: SEEDING,
-    help: "Without PLATFORM_ADMIN_PASSWORD: make one, write it here, mode 0600",
-  },
-  allowWeakPassword: {
-    flag: "allow-weak-password",
-    variables: ["HEADGATE_ALLOW_WEAK_PASSWORD"],
-    default: "false",
-    commands: SEEDING,
-    help: "Accept a password that anybody would try first",
-  },
-  requirePasswordChange: {
-    flag: "require-password-change",
-    argument: "<bool>",
-    variables: ["HEADGATE_REQUIRE_PASSWORD_CHANGE"],
-    commands: SEEDING,
-    help: "false: a new admin may keep the password (headless installs)",
-  },
-  enableAdmin: {
-    flag: "enable-admin",
-    variables: ["HEADGATE_ENABLE_ADMIN"],
-    default: "false",
-    commands: ["seed"],
-    help: "Give an admin that has no password one; others keep theirs",
-  },
-  assignOrphans: {
-    flag: "assign-orphans",
-    variables: ["HEADGATE_ASSIGN_ORPHANS"],
-    default: "false",
-    commands: ["up", "seed", "plan"],
-    help: "Give resources without an owner to the admin; see plan first",
-  },
-  takeOwned: {
-    flag: "take-owned",
-    variables: ["HEADGATE_TAKE_OWNED"],
-    default: "false",
-    commands: ["up", "seed", "plan"],
-    help: "With --assign-orphans: also owned ones without a team, made public",
-  },
-  withoutConstraints: {
-    flag: "without-constraints",
-    variables: ["HEADGATE_WITHOUT_CONSTRAINTS"],
-    default: "false",
-    commands: SEEDING,
-    help: "Seed although no unique index backs it: the gate alone must do",
-  },
-  noLedger: {
-    flag: "no-ledger",
-    variables: ["HEADGATE_NO_LEDGER"],
-    default: "false",
-    commands: ["seed"],
-    help: "Seed tables that another tool migrates; needs and makes no ledger",
-  },
+  ...SEED_SETTINGS,
   exitCode: {
     flag: "exit-code",
     variables: ["HEADGATE_EXIT_CODE"],
@@ -283,6 +198,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     commands: ["status"],
     help: "Answer by exit status: 0, 3, 4, 5, 7, 8 or 9",
   },
+  ...OPERATOR_SETTINGS,
   json: {
     flag: "json",
     variables: ["HEADGATE_JSON"],

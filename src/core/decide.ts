@@ -3,6 +3,7 @@ import { HeadgateError } from "./error.ts";
 import { type Drift, type HeadState, isNonEmpty, type Policy } from "./head.ts";
 import type { LedgerRow } from "./ledger.ts";
 import type { Migration, NonEmpty } from "./migration.ts";
+import { resolveCommand } from "./resolve.ts";
 
 /** What `up` does next. */
 export type UpDecision =
@@ -107,7 +108,7 @@ function interruptedError(row: LedgerRow): HeadgateError {
     `Cannot go on: migration ${row.version} ${row.name} is ${row.state} and nobody works on it${why}`,
     {
       code: "interrupted",
-      hint: `Look at what it left behind, finish or undo it by hand, then correct row ${row.version} of the ledger: state 'applied', or delete the row to run it again`,
+      hint: `Look at what it left behind. Finish it by hand and run ${resolveCommand(row.version, "applied")}, or undo it and run ${resolveCommand(row.version, "rolled-back")} to have it run again`,
     },
   );
 }

@@ -17,6 +17,8 @@ export type ErrorCode =
   | "migration-failed"
   /** A ledger row is not finished and nobody works on it, or another command needs a person. */
   | "interrupted"
+  /** An operator's command would touch what lives, or what is not there; nothing was done. */
+  | "refused"
   /** The ledger and the bundle disagree on history. */
   | "drifted"
   /** The gate was not acquired within its bound. */

@@ -41,6 +41,8 @@ export const EVENTS = {
   "index.adopted": { level: "info", message: "Index is valid already; taken as it is" },
   "index.dropped": { level: "warn", message: "Invalid index dropped" },
   "migration.reverted": { level: "info", message: "Migration reverted" },
+  "row.resolved": { level: "info", message: "Interrupted row settled" },
+  "lock.released": { level: "warn", message: "Session that held the lock ended" },
   "seed.written": { level: "info", message: "Row seeded" },
   "seed.file-ran": { level: "info", message: "Seed file ran" },
   "seed.skipped": { level: "info", message: "Seeding skipped" },

@@ -27,6 +27,8 @@ export interface Result {
   readonly rows: readonly Row[];
   /** The command tag's word: `COMMIT`, `ROLLBACK`, `SELECT`. */
   readonly tag: string;
+  /** The process that the login named; behind a pooler not the one that answers. */
+  readonly loginPid: number | undefined;
 }
 
 /** One session. After its first failure every call fails. */
@@ -114,7 +116,11 @@ function toResult(raw: unknown): Result {
   const results = raw as readonly DriverResult[] | DriverResult;
   const last = Array.isArray(results[0]) ? (results as readonly DriverResult[]).at(-1) : results;
   const result = last as DriverResult;
-  return { rows: [...result], tag: result.command ?? "" };
+  const loginPid = result.state?.pid ?? undefined;
+  return { rows: [...result], tag: result.command ?? "", loginPid };
 }
 
-type DriverResult = readonly Row[] & { readonly command: string | null };
+type DriverResult = readonly Row[] & {
+  readonly command: string | null;
+  readonly state?: { readonly pid: number | null };
+};

@@ -2,6 +2,7 @@
 import { HeadgateError } from "../core/error.ts";
 import { rowsOf } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
+import { resolveCommand } from "../core/resolve.ts";
 import { type Run, recordFailed } from "../db/record.ts";
 import type { Access, World } from "./access.ts";
 import type { BodyCommitted } from "./apply.ts";
@@ -40,7 +41,7 @@ export async function leaveFailedRow(
     `Cannot vouch for ${migration.file}: ${reason}, so what it did before that is committed`,
     {
       code: "interrupted",
-      hint: `Its row is marked failed and stops every runner. Finish or undo it by hand, then set row ${migration.version} of the ledger to 'applied', or delete it; take the transaction control out of the file`,
+      hint: `Its row is marked failed and stops every runner. Undo it by hand, take the transaction control out of the file and run ${resolveCommand(migration.version, "rolled-back")}; or finish it, keep the file as it is and run ${resolveCommand(migration.version, "applied")}`,
       cause: work.error,
     },
   );

@@ -9,7 +9,7 @@ import { BUILD, builderPid, holdSnapshot, outsideFolder, untilBuilding } from ".
 import { migrationFolder } from "../support/folder.ts";
 import { headgate, type Run, start, withUrl } from "../support/headgate.ts";
 import { holdGate, holdOpen } from "../support/lock-holder.ts";
-import { query, until } from "../support/query.ts";
+import { hold, query, until } from "../support/query.ts";
 import { createScratchFolder } from "../support/scratch.ts";
 import { type Template, templateAtHead } from "../support/seeds.ts";
 import type { Database } from "../support/substrate.ts";
@@ -104,6 +104,21 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
   "migration.running": () => runSleeping(async () => undefined, 10.5),
   "migration.applied": () => onFresh("up"),
   "migration.reverted": () => onHead("down"),
+  "row.resolved": async () => {
+    const { url } = await atHead();
+    await query(url, "update headgate_migrations set state = 'failed' where version = 1");
+    return headgate(["resolve", "1", "--applied"], withUrl(url, DEBUG));
+  },
+  "lock.released": async () => {
+    const { url } = await servers.postgres.createDatabase();
+    const held = await hold(url, "select pg_advisory_lock(1)");
+    const run = await headgate(
+      ["locks", "release", String(held.pid), "--yes", "--sample", "300ms"],
+      withUrl(url, DEBUG),
+    );
+    await held.end();
+    return run;
+  },
   "seed.written": () => runSeed(""),
   "seed.file-ran": () => onFresh("up", "--seeds", migrationFolder({ "a.sql": "select 1" })),
   "seed.skipped": () => onFresh("up"),

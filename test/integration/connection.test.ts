@@ -126,6 +126,7 @@ test("a result is the last statement's rows and the last statement's tag", async
   expect(await connection.run("select 1 as a; select 2 as b, 3 as c")).toEqual({
     rows: [{ b: 2, c: 3 }],
     tag: "SELECT",
+    loginPid: expect.any(Number),
   });
   expect((await connection.run("begin; select 1; commit")).tag).toBe("COMMIT");
   await connection.run("begin");

@@ -18,6 +18,7 @@ test("EXIT_STATUS is what users' scripts and probes rely on: append, never renum
     behind: 3,
     "migration-failed": 4,
     interrupted: 4,
+    refused: 4,
     drifted: 5,
     "gate-timeout": 6,
     "deadline-passed": 6,

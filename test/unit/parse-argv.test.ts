@@ -7,8 +7,18 @@ import { HeadgateError } from "../../src/core/error.ts";
 
 const COMMAND_NAMES = Object.keys(COMMANDS) as CommandName[];
 
-function command(name: CommandName, flags: Flags = {}, count = 1): Invocation {
-  return { kind: "command", command: name, flags, count };
+function command(
+  name: CommandName,
+  flags: Flags = {},
+  count = 1,
+  target: number | undefined = undefined,
+): Invocation {
+  return { kind: "command", command: name, flags, count, target };
+}
+
+/** A command with the least that it must be given, and what that is read as. */
+function least(name: CommandName): { readonly argv: readonly string[]; readonly target?: number } {
+  return name === "resolve" ? { argv: [name, "7"], target: 7 } : { argv: [name] };
 }
 
 /** Words stand apart at single blanks; `_` is an empty one. */
@@ -28,7 +38,8 @@ function refusal(argv: readonly string[]): HeadgateError {
 
 describe("parseArgv() reads", () => {
   test.each(COMMAND_NAMES)("the command %s", (name) => {
-    expect(parseArgv([name])).toEqual(command(name));
+    const { argv, target } = least(name);
+    expect(parseArgv(argv)).toEqual(command(name, {}, 1, target));
   });
 
   test.each(Object.entries(ALIASES))("%s as %s", (alias, name) => {
@@ -52,6 +63,11 @@ describe("parseArgv() reads", () => {
     ["down --json 3", command("down", { json: "true" }, 3)],
     ["down -- 3", command("down", {}, 3)],
     ["down 3 --lock-wait 5s", command("down", { lockWait: "5s" }, 3)],
+    ["locks release 4711", command("locks", {}, 1, 4711)],
+    ["locks release 4711 --yes", command("locks", { yes: "true" }, 1, 4711)],
+    ["locks --sample 1s release 12", command("locks", { sample: "1s" }, 1, 12)],
+    ["resolve 12 --applied", command("resolve", { applied: "true" }, 1, 12)],
+    ["resolve --rolled-back 0012", command("resolve", { rolledBack: "true" }, 1, 12)],
     ["--json up", command("up", { json: "true" })],
     ["--ledger x up", command("up", { ledger: "x" })],
   ];
@@ -77,6 +93,8 @@ describe("parseArgv() reads", () => {
     ["up --json --atomic", { json: "true", atomic: "true" }],
     ["up --log-level=debug --log-format json", { logLevel: "debug", logFormat: "json" }],
     ["status --exit-code", { exitCode: "true" }],
+    ["status --exit-code true", { exitCode: "true" }],
+    ["status --exit-code false --json", { exitCode: "false", json: "true" }],
     ["seed --no-ledger", { noLedger: "true" }],
     ["seed --no-ledger=true", { noLedger: "true" }],
     ["seed --no-ledger=false", { noLedger: "false" }],
@@ -108,7 +126,10 @@ describe("parseArgv() leaves a value as it was written:", () => {
     for (const [name, { flag, argument, commands }] of Object.entries(SETTINGS)) {
       if (argument === undefined) continue;
       for (const each of commands) {
-        expect(parseArgv([each, `--${flag}`, "0012"])).toEqual(command(each, { [name]: "0012" }));
+        const { argv, target } = least(each);
+        expect(parseArgv([...argv, `--${flag}`, "0012"])).toEqual(
+          command(each, { [name]: "0012" }, 1, target),
+        );
       }
     }
   });
@@ -117,7 +138,10 @@ describe("parseArgv() leaves a value as it was written:", () => {
     for (const [name, { flag, argument, commands }] of Object.entries(SETTINGS)) {
       if (argument !== undefined) continue;
       for (const each of commands) {
-        expect(parseArgv([each, `--${flag}`])).toEqual(command(each, { [name]: "true" }));
+        const { argv, target } = least(each);
+        expect(parseArgv([...argv, `--${flag}`])).toEqual(
+          command(each, { [name]: "true" }, 1, target),
+        );
       }
     }
   });
@@ -161,6 +185,7 @@ describe("parseArgv() refuses", () => {
     ["up --json --json", "--json is given twice", 'Run "headgate --help"'],
     ["up --json=1", "--json is a switch and takes true or false", 'Run "headgate --help"'],
     ["down --json=3", "--json is a switch and takes true or false", 'Run "headgate --help"'],
+    ["status --exit-code 3", 'status takes no argument "3"', 'Run "headgate --help"'],
     ["up 3", 'up takes no argument "3"', 'Run "headgate --help"'],
     ["up up", 'up takes no argument "up"', 'Run "headgate --help"'],
     ["up --json extra", 'up takes no argument "extra"', 'Run "headgate --help"'],
@@ -169,6 +194,39 @@ describe("parseArgv() refuses", () => {
     ["up ---json", 'up takes no argument "---json"', 'Run "headgate --help"'],
     ["up --__proto__ x", 'up takes no argument "--__proto__"', 'Run "headgate --help"'],
     ["down 3 4", 'down takes no argument "4"', 'Run "headgate --help"'],
+    ["locks 4711", 'locks takes no argument "4711"', 'Run "headgate --help"'],
+    [
+      "locks relase 4711",
+      'locks takes no argument "relase"',
+      'Did you mean "headgate locks release PID"?',
+    ],
+    [
+      "locks release",
+      "locks release takes the pid of a holder, none is given",
+      'Run "headgate locks" for them',
+    ],
+    [
+      "locks release 0",
+      'locks release takes the pid of a holder, not "0"',
+      'Run "headgate locks" for them',
+    ],
+    [
+      "locks release 1e3",
+      'locks release takes the pid of a holder, not "1e3"',
+      'Run "headgate locks" for them',
+    ],
+    ["locks release 12 13", 'locks release takes no argument "13"', 'Run "headgate --help"'],
+    [
+      "resolve",
+      "resolve takes the version of the row to settle, none is given",
+      'Run "headgate --help"',
+    ],
+    [
+      "resolve last",
+      'resolve takes the version of the row to settle, not "last"',
+      'Run "headgate --help"',
+    ],
+    ["resolve 1 2", 'resolve takes no argument "2"', 'Run "headgate --help"'],
   ];
   test.each(table)("%s", (line, problem, hint) => {
     expect(refusal(words(line))).toMatchObject({ code: "usage", message: PREFIX + problem, hint });

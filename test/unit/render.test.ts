@@ -7,7 +7,7 @@ import {
   renderUp,
 } from "../../src/cli/render.ts";
 import { toStatus } from "../../src/cli/report-json.ts";
-import { toJson } from "../../src/cli/run.ts";
+import { toJson } from "../../src/cli/to-json.ts";
 import type { HeadState } from "../../src/core/head.ts";
 import type { Applied } from "../../src/flow/apply.ts";
 import type { SeedPreview } from "../../src/flow/plan-seeds.ts";
