@@ -37,7 +37,7 @@ export function buildFailed(error: DbError, failed: FailedStatement): HeadgateEr
     `Cannot apply ${migration.file}: statement ${index + 1} of ${count} failed: ${lines}`,
     {
       code: "migration-failed",
-      hint: `${done}, and its row is marked failed and stops every runner.${left} Correct the data, or finish by hand; then delete row ${migration.version} of the ledger to run the whole file again, or set its state to 'applied'`,
+      hint: `${done}, and its row is marked failed and stops every runner.${left} Correct the data, or finish by hand; then headgate resolve ${migration.version} --rolled-back to run the whole file again, or --applied to go on`,
       cause: error,
     },
   );
