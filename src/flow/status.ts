@@ -53,7 +53,7 @@ export async function status(
     const name = await readableName(connection, access.main, access.ledger);
     const { ledger } = await readHeadState(connection, name, bundle);
     const report = toReport(bundle, ledger, policy);
-    if (!seeds || !report.isReady) return report;
+    if (!seeds || (!report.isReady && report.probe === 1)) return report;
     const stale = await staleSeeds(connection, name, seeds, access.main.searchPath);
     if (stale === undefined) return report;
     return { ...report, isReady: false, probe: 1, staleSeeds: stale } satisfies StatusReport;
