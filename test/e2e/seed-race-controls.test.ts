@@ -49,7 +49,7 @@ const PATIENCE: Mutation = {
 };
 const NO_FETCH: Mutation = {
   file: "db/savepoint.ts",
-  find: "if (!isLostRace(error, indexes)) throw error;",
+  find: "if (!isViolationOf(error, indexes)) throw error;",
   replace: "throw error;",
 };
 const NO_SAVEPOINT: readonly Mutation[] = [
