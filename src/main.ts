@@ -18,7 +18,6 @@ import type { Run } from "./db/record.ts";
 import type { BundleSource, World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
 import { clockUntil, stopped } from "./runtime/clock.ts";
-import { confirm } from "./runtime/confirm.ts";
 import { readFile, readMigrationFolder } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
 
@@ -112,6 +111,8 @@ async function ask(
     ledger: settings.ledger,
     connectTimeoutMs: settings.connectTimeout,
   };
+  const confirm = async (question: string): Promise<boolean | undefined> =>
+    (await import("./runtime/confirm.ts")).confirm(question);
   const invoked = { ...invocation, command, settings, identify, seeds, confirm };
   const running = run(world, access, source, invoked);
   return Promise.race([running, stopped(stop, shape.isProbe ? 0 : STOP_GRACE_MS)]);

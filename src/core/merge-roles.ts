@@ -2,7 +2,7 @@
 import type { RoleSpec } from "./rbac.ts";
 
 /** What two roles have in common that are the same role. */
-export function roleKey(role: Pick<RoleSpec, "name" | "scope">): string {
+export function roleKey(role: Readonly<Record<"name" | "scope", string>>): string {
   return `${role.scope}:${role.name}`;
 }
 

@@ -135,20 +135,26 @@ function migrationFailed(error: DbError, job: Job): HeadgateError {
   });
 }
 
+/** A file, and the part of its text that was sent. */
+interface Source {
+  readonly migration: Pick<Migration, "file" | "text">;
+  readonly section: Section;
+}
+
 /** What the server said, with its detail, its hint and a caret: 1..n lines. */
-export function describeServerError({ message, server }: DbError, job: Job): string {
+export function describeServerError({ message, server }: DbError, source: Source): string {
   const state = server === undefined ? "" : ` (SQLSTATE ${server.sqlState})`;
   const lines = [`${message}${state}`];
   if (server?.detail !== undefined) lines.push(`detail: ${server.detail}`);
   if (server?.hint !== undefined) lines.push(`server's hint: ${server.hint}`);
-  const caret = caretOf(job, server?.position);
+  const caret = caretOf(source, server?.position);
   if (caret !== undefined) lines.push(caret);
   return lines.join("\n");
 }
 
 /** The server counts code points from 1 in the text that it was sent. */
-function caretOf(job: Job, position: number | undefined): string | undefined {
+function caretOf({ migration, section }: Source, position: number | undefined): string | undefined {
   if (position === undefined) return undefined;
-  const before = [...job.section.sql].slice(0, position - 1).join("");
-  return renderCaret(job.migration.file, job.migration.text, job.section.start + before.length);
+  const before = [...section.sql].slice(0, position - 1).join("");
+  return renderCaret(migration.file, migration.text, section.start + before.length);
 }

@@ -1,10 +1,9 @@
 /** Runs the files of `--seeds` in one transaction of the gate, whenever they have changed. */
 import type { CustomSeeds, SeedFile } from "../core/custom-seeds.ts";
-import { type DbError, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
+import { type DbError, isConnectionTrouble, isContention } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { Ledger, LedgerName, LedgerPlace } from "../core/ledger.ts";
 import { seedState, seedsTable } from "../core/seed-mark.ts";
-import { renderCaret } from "../core/source-position.ts";
 import { closeBody, openBody, runBody } from "../db/body.ts";
 import type { Connection } from "../db/connection.ts";
 import type { Gate } from "../db/gate.ts";
@@ -12,6 +11,7 @@ import { readTenancy } from "../db/place.ts";
 import { readSeeds } from "../db/seeds.ts";
 import { hasCommitted, readXactId } from "../db/xact.ts";
 import type { World } from "./access.ts";
+import { describeServerError } from "./apply.ts";
 import { seedError } from "./rbac-act.ts";
 import { notKept, recordSeeds } from "./record-seeds.ts";
 import type { SeedWork } from "./seeding.ts";
@@ -115,17 +115,9 @@ async function runFile(connection: Connection, { file, sql }: SeedFile): Promise
 function fileError(error: unknown, where: string, sql = ""): Error {
   if (!(error instanceof Error) || error.name !== "DbError") return error as Error;
   if (isContention(error) || isConnectionTrouble(error)) return error;
-  const state = sqlStateOf(error);
-  const { server } = error as DbError;
-  const lines = [
-    `Cannot seed from ${where}: ${error.message}${state === undefined ? "" : ` (SQLSTATE ${state})`}`,
-  ];
-  if (server?.detail !== undefined) lines.push(`detail: ${server.detail}`);
-  if (server?.position !== undefined && sql !== "") {
-    const before = [...sql].slice(0, server.position - 1).join("");
-    lines.push(renderCaret(where, sql, before.length));
-  }
-  return new HeadgateError(lines.join("\n"), {
+  const source = { migration: { file: where, text: sql }, section: { sql, start: 0 } };
+  const text = describeServerError(error as DbError, source);
+  return new HeadgateError(`Cannot seed from ${where}: ${text}`, {
     code: "seed-failed",
     hint: "Nothing of the folder was written; migrations stay. Correct the file, or the data it met, and run again",
     cause: error,

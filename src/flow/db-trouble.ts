@@ -93,7 +93,8 @@ function isDbError(error: unknown): error is DbError {
   return error instanceof Error && error.name === "DbError";
 }
 
-function withState(error: DbError): string {
+/** The server's words with their SQLSTATE, where it was the server that spoke. */
+export function withState(error: DbError): string {
   const state = error.server?.sqlState;
   return state === undefined ? error.message : `${error.message} (SQLSTATE ${state})`;
 }

@@ -7,6 +7,7 @@ import {
   sqlStateOf,
 } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
+import { roleKey } from "../core/merge-roles.ts";
 import type { OrphanChange } from "../core/orphan.ts";
 import type { AdminWish, FoundRole, GrantWish, RbacChange } from "../core/rbac.ts";
 import { describeChange } from "../core/rbac-text.ts";
@@ -24,6 +25,7 @@ import {
 } from "../db/rbac-write.ts";
 import { convergeRole, insertGrant, insertRole, retireGrant } from "../db/rbac-write-roles.ts";
 import { inSavepoint } from "../db/savepoint.ts";
+import { withState } from "./db-trouble.ts";
 
 /** What the writes need to know of each other. */
 export interface Writer {
@@ -45,10 +47,6 @@ export interface Writer {
 /** The oldest of several equal roles counts. */
 export function roleIdsOf(roles: readonly FoundRole[]): Map<string, string> {
   return new Map(roles.toReversed().map((role) => [roleKey(role), role.id]));
-}
-
-function roleKey({ name, scope }: { readonly name: string; readonly scope: string }): string {
-  return `${scope}/${name}`;
 }
 
 /**
@@ -178,9 +176,4 @@ export function seedError(error: unknown, what: string): Error {
       : "Nothing of this was written; migrations stay. Correct the row or the constraint that is named, and run again",
     cause: error,
   });
-}
-
-function withState(error: DbError): string {
-  const state = error.server?.sqlState;
-  return state === undefined ? error.message : `${error.message} (SQLSTATE ${state})`;
 }
