@@ -102,7 +102,8 @@ async function ask(
   if (shape.isProbe) stopAfter(settings.timeout - performance.now(), shape, "--timeout");
   else if (settings.deadline > 0) stopAfter(settings.deadline, shape, "--deadline");
   const stop = shape.stop.signal;
-  const world: World = { clock: clockUntil(stop), log: shape.log, random: Math.random, stop };
+  const clock = clockUntil(stop);
+  const world: World = { clock, log: shape.log, random: Math.random, stop, openReader };
   const { run } = await import("./cli/run.ts");
   const seeds = await seedsOf(command, shape, settings, env);
   const access = {
@@ -117,6 +118,16 @@ async function ask(
   const running = run(world, access, source, invoked);
   return Promise.race([running, stopped(stop, shape.isProbe ? 0 : STOP_GRACE_MS)]);
 }
+
+/** On Bun by its own sockets; elsewhere the general client reads too. */
+const openReader: World["openReader"] =
+  typeof Bun === "undefined"
+    ? undefined
+    : async (options) => {
+        const { openSession } = await import("./wire/session.ts");
+        const { BUN_WIRE } = await import("./runtime/bun.ts");
+        return openSession(BUN_WIRE, options);
+      };
 
 /** What is to be seeded, or must be; most probes ask for neither, and load nothing for it. */
 async function seedsOf(
@@ -183,10 +194,13 @@ function stopAfter(timeMs: number, shape: Shape, flag: string): void {
 }
 
 function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">): World["log"] {
-  const auto = isStderrTerminal() ? "text" : "json";
+  const { logFormat, logLevel: level } = settings;
   return createLog({
-    format: settings.logFormat === "auto" ? auto : settings.logFormat,
-    level: settings.logLevel,
+    format: () => {
+      if (logFormat !== "auto") return logFormat;
+      return isStderrTerminal() ? "text" : "json";
+    },
+    level,
     events: EVENTS,
     redact: (text) => redact(text, shape.secrets),
     now: () => new Date(),
@@ -195,5 +209,5 @@ function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">
 }
 
 const { stdout, exitStatus }: Outcome = await main(process.argv.slice(2));
-writeStdout(stdout);
+await writeStdout(stdout);
 process.exit(exitStatus);

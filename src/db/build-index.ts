@@ -1,6 +1,7 @@
 /** What the catalog knows of an index, and who is building it. */
 import { quoteIdentifier } from "../core/identifier.ts";
-import { type Connection, type Row, UNBOUNDED } from "./connection.ts";
+import type { Connection, Row } from "../ports.ts";
+import { UNBOUNDED } from "./connection.ts";
 
 /** An index as it stands there. */
 export interface IndexState {

@@ -19,7 +19,7 @@ import { HeadgateError } from "../core/error.ts";
 import { type GateKey, keyArguments, runKey } from "../core/gate-key.ts";
 import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
-import type { Connection, Result } from "./connection.ts";
+import type { Connection, Result } from "../ports.ts";
 import { createLedger } from "./ledger.ts";
 import { readTenancy, type Tenancy } from "./place.ts";
 

@@ -12,8 +12,8 @@ import type { LedgerPlace } from "../core/ledger.ts";
 import type { Migration, Section } from "../core/migration.ts";
 import { renderCaret } from "../core/source-position.ts";
 import { type BodyFrame, closeBody, openBody, runBody } from "../db/body.ts";
-import type { Connection } from "../db/connection.ts";
 import { type Run, recordApplied, removeRow } from "../db/record.ts";
+import type { Connection } from "../ports.ts";
 import type { World } from "./access.ts";
 
 /** A migration that waits for a lock makes every reader behind it wait too. */

@@ -17,7 +17,7 @@ import {
   readIndex,
   readReindexLeftovers,
 } from "../db/build-index.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection } from "../ports.ts";
 import type { World } from "./access.ts";
 import type { InTheWay } from "./in-the-way.ts";
 import { createWaiter } from "./wait.ts";

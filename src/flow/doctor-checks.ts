@@ -9,7 +9,6 @@ import { runKey } from "../core/gate-key.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import { seedsTable } from "../core/seed-mark.ts";
 import type { Target } from "../core/target.ts";
-import type { Connection } from "../db/connection.ts";
 import { watchPool } from "../db/doctor-pool.ts";
 import {
   readBuilders,
@@ -21,6 +20,7 @@ import { readIsEncrypted, readServerClock, readServerFacts } from "../db/doctor-
 import { readTenancy, resolvePlace } from "../db/place.ts";
 import { readRbacCatalog } from "../db/rbac-catalog.ts";
 import { readDuplicates } from "../db/rbac-read.ts";
+import type { Connection } from "../ports.ts";
 import type { Access, BundleSource, World } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
 import { readableName, readHeadState } from "./state.ts";

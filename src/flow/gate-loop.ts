@@ -4,7 +4,7 @@
  */
 import { type DbError, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection } from "../ports.ts";
 import { type Access, connect, type World } from "./access.ts";
 import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
 import { describeObstacle, describeTrouble, type InTheWay, type Obstacle } from "./in-the-way.ts";

@@ -4,10 +4,9 @@ import { runKey } from "../core/gate-key.ts";
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerRow } from "../core/ledger.ts";
 import { readProgress } from "../db/build-index.ts";
-import type { Connection } from "../db/connection.ts";
 import type { Gate } from "../db/gate.ts";
 import { type Holder, readHolders } from "../db/holder.ts";
-import type { Fields } from "../ports.ts";
+import type { Connection, Fields } from "../ports.ts";
 
 /** The same fact as a sentence and as fields of an event. */
 export interface InTheWay {

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { loadTargets } from "../../src/config/connection-settings.ts";
 import { DbError } from "../../src/core/db-error.ts";
 import type { Target } from "../../src/core/target.ts";
-import { type Connection, openConnection } from "../../src/db/connection.ts";
+import { openConnection } from "../../src/db/connection.ts";
+import type { Connection } from "../../src/ports.ts";
 import { query } from "../support/query.ts";
 import {
   type Database,

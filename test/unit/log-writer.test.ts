@@ -6,11 +6,13 @@ import type { Fields } from "../../src/ports.ts";
 
 function written(
   calls: readonly (readonly [event: string, fields?: Fields | undefined])[],
-  settings: Partial<LogSettings> = {},
+  { format = "text", ...settings }: Partial<Omit<LogSettings, "format">> & {
+    readonly format?: "json" | "text";
+  } = {},
 ): string {
   let text = "";
   const log = createLog({
-    format: "text",
+    format: () => format,
     level: "debug",
     events: EVENTS,
     redact: (line) => line,
