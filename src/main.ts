@@ -17,19 +17,17 @@ import { describeTarget } from "./core/target.ts";
 import type { Run } from "./db/record.ts";
 import type { BundleSource, World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
-import { clockUntil, stopped } from "./runtime/clock.ts";
+import { clockUntil } from "./runtime/clock.ts";
 import { readFile, readMigrationFolder } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
+import { createStop, type Stop } from "./runtime/stop.ts";
 
 /** What is known of this run so far. */
 interface Shape extends FailureShape {
-  readonly stop: AbortController;
+  readonly stop: Stop;
 }
 
 type Command = Extract<Invocation, { readonly kind: "command" }>;
-
-/** How long a stopped command may take to close what it has open. */
-const STOP_GRACE_MS = 1500;
 
 async function main(argv: readonly string[]): Promise<Outcome> {
   process.exitCode = 1;
@@ -38,15 +36,12 @@ async function main(argv: readonly string[]): Promise<Outcome> {
     isJson: argv.includes("--json") || process.env["HEADGATE_JSON"] === "true",
     log: () => undefined,
     secrets: [],
-    stop: new AbortController(),
+    stop: createStop(() => shape.isProbe),
   };
-  const stopBy = (code: "sigint" | "sigterm", signal: string) => () =>
-    shape.stop.abort(new HeadgateError(`Cannot go on: stopped by ${signal}`, { code }));
-  process.once("SIGINT", stopBy("sigint", "SIGINT"));
-  process.once("SIGTERM", stopBy("sigterm", "SIGTERM"));
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => shape.stop.by(name));
   shape.log = logFor(shape, { logFormat: "auto", logLevel: "info" });
   try {
-    return await invoke(parse(argv, shape), shape);
+    return await Promise.race([invoke(parse(argv, shape), shape), shape.stop.over]);
   } catch (error) {
     const { failed } = await import("./cli/failure.ts");
     return failed(shape, error);
@@ -99,8 +94,8 @@ async function ask(
   if (ignored.length > 0 && !shape.isProbe) {
     shape.log("settings.ignored", { names: ignored.join(", ") });
   }
-  if (shape.isProbe) stopAfter(settings.timeout - performance.now(), shape, "--timeout");
-  else if (settings.deadline > 0) stopAfter(settings.deadline, shape, "--deadline");
+  if (shape.isProbe) shape.stop.after(settings.timeout - performance.now(), "--timeout");
+  else if (settings.deadline > 0) shape.stop.after(settings.deadline, "--deadline");
   const stop = shape.stop.signal;
   const world: World = { clock: clockUntil(stop), log: shape.log, random: Math.random, stop };
   const { run } = await import("./cli/run.ts");
@@ -114,8 +109,7 @@ async function ask(
   const confirm = async (question: string): Promise<boolean | undefined> =>
     (await import("./runtime/confirm.ts")).confirm(question);
   const invoked = { ...invocation, command, settings, identify, seeds, confirm };
-  const running = run(world, access, source, invoked);
-  return Promise.race([running, stopped(stop, shape.isProbe ? 0 : STOP_GRACE_MS)]);
+  return run(world, access, source, invoked);
 }
 
 /** What is to be seeded, or must be; most probes ask for neither, and load nothing for it. */
@@ -167,19 +161,8 @@ async function version(folder: string | undefined, isJson: boolean): Promise<Out
   const { COMMIT, VERSION } = await import("./embed/version.ts");
   const { head } = await bundleSource(folder);
   const { renderVersion } = await import("./cli/render-version.ts");
-  return {
-    stdout: renderVersion({ version: VERSION, commit: COMMIT, head }, isJson),
-    exitStatus: 0,
-  };
-}
-
-/** @param timeMs From now; a probe's may be over already. */
-function stopAfter(timeMs: number, shape: Shape, flag: string): void {
-  const stop = (): void => {
-    const code = "deadline-passed";
-    shape.stop.abort(new HeadgateError(`Cannot finish in time: ${flag} has passed`, { code }));
-  };
-  setTimeout(stop, Math.max(timeMs, 0)).unref();
+  const stdout = renderVersion({ version: VERSION, commit: COMMIT, head }, isJson);
+  return { stdout, exitStatus: 0 };
 }
 
 function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">): World["log"] {

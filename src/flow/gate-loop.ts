@@ -97,10 +97,15 @@ async function turn<Plan>(loop: Loop<Plan>): Promise<boolean> {
     }
     return isDone;
   } catch (error) {
-    if (loop.world.stop.aborted) throw loop.world.stop.reason;
+    if (loop.world.stop.aborted) throw asStop(loop.world.stop.reason, error);
     await recover(loop, error);
     return false;
   }
+}
+
+/** Whatever broke while the process stops, that is the reason, unless the error says it and more. */
+function asStop(reason: unknown, error: unknown): unknown {
+  return error instanceof Error && error.cause === reason ? error : reason;
 }
 
 async function tryStep<Plan>(loop: Loop<Plan>, session: Session): Promise<boolean> {
