@@ -25,6 +25,8 @@ import { createStop, type Stop } from "./runtime/stop.ts";
 /** What is known of this run so far. */
 interface Shape extends FailureShape {
   readonly stop: Stop;
+  command: Command["command"] | undefined;
+  settings: Settings | undefined;
 }
 
 type Command = Extract<Invocation, { readonly kind: "command" }>;
@@ -37,23 +39,37 @@ async function main(argv: readonly string[]): Promise<Outcome> {
     log: () => undefined,
     secrets: [],
     stop: createStop(() => shape.isProbe),
+    command: undefined,
+    settings: undefined,
   };
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => shape.stop.by(name));
   shape.log = logFor(shape, { logFormat: "auto", logLevel: "info" });
   try {
     return await Promise.race([invoke(parse(argv, shape), shape), shape.stop.over]);
   } catch (error) {
-    const { failed } = await import("./cli/failure.ts");
-    return failed(shape, error);
+    return fail(argv, shape, error);
   }
 }
 
-/** A command line that cannot be read may still be a probe's. */
+async function fail(argv: readonly string[], shape: Shape, error: unknown): Promise<Outcome> {
+  const { failed, namedTerminationLog } = await import("./cli/failure.ts");
+  const { lastWords, ...outcome } = failed(shape, error);
+  const { command, settings } = shape;
+  if (command === undefined || !SETTINGS.terminationLog.commands.includes(command)) return outcome;
+  const { writeTerminationLog } = await import("./runtime/termination-log.ts");
+  const file = settings ? settings.terminationLog : namedTerminationLog(argv, process.env);
+  const reason = writeTerminationLog(file, lastWords);
+  if (reason !== undefined) shape.log("termination.unlogged", { file, reason });
+  return outcome;
+}
+
+/** A command line that cannot be read may still name its command. */
 function parse(argv: readonly string[], shape: Shape): Invocation {
   try {
     return parseArgv(argv);
   } catch (error) {
-    shape.isProbe = commandOf(argv) === "probe";
+    shape.command = commandOf(argv);
+    shape.isProbe = shape.command === "probe";
     throw error;
   }
 }
@@ -64,8 +80,10 @@ async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
     return { stdout: renderHelp(invocation.topic), exitStatus: 0 };
   }
   if (invocation.kind === "version") return version(undefined, false);
-  shape.isProbe = invocation.command === "probe";
+  shape.command = invocation.command;
+  shape.isProbe = shape.command === "probe";
   const { settings, env } = loadSettings({ ...invocation, env: process.env, readFile });
+  shape.settings = settings;
   shape.isJson = settings.json;
   shape.log = logFor(shape, settings);
   if (invocation.command === "version") return version(settings.dir, settings.json);
