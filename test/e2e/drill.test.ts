@@ -195,8 +195,11 @@ test("without the right to make a schema it names the GRANT, and uses the schema
   const run = await headgate([...SMALL, "--schema", "existing", "--json"], withUrl(own));
   expect(run.status).toBe(0);
   const report = reportOf(run);
-  expect(report).toMatchObject({ verdict: "good", faults: [], replicas: 4, free_connections: 8 });
-  expect(eventOf(run, "drill.reduced")).toMatchObject({ replicas: 4, asked: 6, free: 8 });
+  const { replicas, free_connections: free } = report;
+  expect(report).toMatchObject({ verdict: "good", faults: [] });
+  expect(free).toBeLessThanOrEqual(8);
+  expect(replicas).toBe(Math.floor(free / 2));
+  expect(eventOf(run, "drill.reduced")).toMatchObject({ replicas, asked: 6, free });
   expect(await tablesOf(database.url)).toEqual([]);
 }, 120_000);
 
