@@ -10,9 +10,8 @@ import { loadConnection, loadSettings } from "./config/config.ts";
 import type { Env } from "./config/libpq-env.ts";
 import { redact, secretsOf } from "./config/redact.ts";
 import { SETTINGS, type Settings } from "./config/settings.ts";
-import { HeadgateError } from "./core/error.ts";
 import { EVENTS } from "./core/events.ts";
-import { headOf, isNonEmpty } from "./core/head.ts";
+import { headOf, nonEmptyBundle } from "./core/head.ts";
 import { describeTarget } from "./core/target.ts";
 import type { Run } from "./db/record.ts";
 import type { BundleSource, World } from "./flow/access.ts";
@@ -38,7 +37,7 @@ async function main(argv: readonly string[]): Promise<Outcome> {
     isJson: argv.includes("--json") || process.env["HEADGATE_JSON"] === "true",
     log: () => undefined,
     secrets: [],
-    stop: createStop(() => shape.isProbe),
+    stop: createStop(() => shape.command),
     command: undefined,
     settings: undefined,
   };
@@ -126,7 +125,8 @@ async function ask(
   };
   const confirm = async (question: string): Promise<boolean | undefined> =>
     (await import("./runtime/confirm.ts")).confirm(question);
-  const invoked = { ...invocation, command, settings, identify, seeds, confirm };
+  const spawn = async () => (await import("./runtime/spawn.ts")).createSpawn(process, env);
+  const invoked = { ...invocation, command, settings, identify, seeds, confirm, spawn };
   return run(world, access, source, invoked);
 }
 
@@ -160,19 +160,11 @@ async function identify(): Promise<Run> {
 async function bundleSource(folder: string | undefined): Promise<BundleSource> {
   if (folder === undefined) {
     const { HEAD, loadEmbedded } = await import("./embed/source.ts");
-    return { head: HEAD, load: async () => nonEmpty(await loadEmbedded()) };
+    return { head: HEAD, load: async () => nonEmptyBundle(await loadEmbedded()) };
   }
   const { buildBundle } = await import("./core/bundle.ts");
-  const bundle = nonEmpty(buildBundle(readMigrationFolder(folder), folder));
+  const bundle = nonEmptyBundle(buildBundle(readMigrationFolder(folder), folder));
   return { head: headOf(bundle), load: async () => bundle };
-}
-
-function nonEmpty<T>(bundle: readonly T[]): readonly [T, ...T[]] {
-  if (isNonEmpty(bundle)) return bundle;
-  throw new HeadgateError("Cannot use the migrations: there are none", {
-    code: "bundle-invalid",
-    hint: "An empty bundle is never at head: name a folder with --dir",
-  });
 }
 
 async function version(folder: string | undefined, isJson: boolean): Promise<Outcome> {

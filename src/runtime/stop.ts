@@ -3,6 +3,8 @@ import { type ErrorCode, HeadgateError } from "../core/error.ts";
 
 /** For the statement to be cancelled and rolled back; a bit more than one session takes for it. */
 const GRACE_MS = 1500;
+/** A probe has no time left, and nothing to roll back; a drill has a schema to drop. */
+const OTHER_GRACE_MS: Readonly<Record<string, number>> = { probe: 0, drill: 10_000 };
 const HINT = "Run it again: what is committed stays, the rest is rolled back";
 
 /** One process's; the first reason stays. */
@@ -19,12 +21,14 @@ export interface Stop {
 /**
  * Nothing stops before one of its calls.
  *
- * @param isProbe Asked when it must stop: a probe has no time left, and nothing to roll back.
+ * @param command What runs; asked when it must stop.
  */
-export function createStop(isProbe: () => boolean): Stop {
+export function createStop(command: () => string | undefined): Stop {
+  const graceMs = (): number => OTHER_GRACE_MS[command() ?? ""] ?? GRACE_MS;
   const controller = new AbortController();
   const { signal } = controller;
-  const options = (code: ErrorCode) => (isProbe() ? { code } : { code, hint: HINT });
+  const options = (code: ErrorCode) =>
+    (command() ?? "") in OTHER_GRACE_MS ? { code } : { code, hint: HINT };
   return {
     signal,
     by: (name) => {
@@ -41,7 +45,7 @@ export function createStop(isProbe: () => boolean): Stop {
     },
     over: new Promise((_resolve, reject) => {
       const give = (): void => reject(signal.reason);
-      signal.addEventListener("abort", () => setTimeout(give, isProbe() ? 0 : GRACE_MS));
+      signal.addEventListener("abort", () => setTimeout(give, graceMs()));
     }),
   };
 }
