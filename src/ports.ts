@@ -57,10 +57,15 @@ export interface Connection {
   run(text: string, deadlineMs?: number): Promise<Result>;
   /** Extended protocol: one statement, values as bind parameters. */
   bind(text: string, values: readonly Value[], deadlineMs?: number): Promise<Result>;
-  /** Says goodbye to the server; resolves when the socket is closed, within a second. */
+  /** Says goodbye to the server; resolves when the socket is closed, within a second or two. */
   close(): Promise<void>;
   /** Drops the socket. What runs on the server ends at its next client check. */
   destroy(error: Error): void;
+  /**
+   * Refuses every further call, cancels the statement that runs, rolls back and says goodbye; `close`
+   * waits for it. A statement that was done before still answers, any other rejects with `error`.
+   */
+  stop(error: Error): void;
 }
 
 /** Where a stream leads: a host and its port, or the path of a Unix socket. */
@@ -103,3 +108,22 @@ export interface WirePort {
   sha256(bytes: Uint8Array): Uint8Array;
   hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array;
 }
+
+/** How a process ended; status undefined: by a signal, or it could not be started. */
+export interface ChildEnd {
+  readonly status: number | undefined;
+  /** Why it could not be started. */
+  readonly problem: string | undefined;
+}
+
+/** Another process of this program. */
+export interface Child {
+  readonly pid: number | undefined;
+  /** SIGKILL. */
+  kill(): void;
+  /** When it is gone and its last line was given out. */
+  readonly ended: Promise<ChildEnd>;
+}
+
+/** Starts this program again with these arguments; gives each line that it writes to stderr. */
+export type Spawn = (args: readonly string[], onLine: (line: string) => void) => Child;

@@ -15,8 +15,9 @@
 import { DbError } from "../core/db-error.ts";
 import type { Target } from "../core/target.ts";
 import type { Connection, Result, Row } from "../ports.ts";
-import { endLife, type Life, openDriver } from "./driver.ts";
+import { endLife, type Life, newLife, openDriver } from "./driver.ts";
 import { toDbError } from "./driver-error.ts";
+import { leave } from "./leave.ts";
 
 /** Whom to connect to, and in whose name. */
 export interface ConnectionOptions {
@@ -36,22 +37,22 @@ const GOODBYE_S = 1;
 
 /** Nothing is sent before the first call, which also connects. */
 export function openConnection(options: ConnectionOptions): Connection {
-  const life: Life = {
-    error: undefined,
-    destroySocket: () => undefined,
-    loginTimer: undefined,
-    isLoggedIn: false,
-    isRefused: false,
-  };
+  const life = newLife();
   const sql = openDriver(options, life);
   const prefix = options.tag === undefined ? "" : `${tagComment(options.tag)} `;
+  const unanswered = new Set<Promise<unknown>>();
+  let leaving: Promise<void> | undefined;
 
-  const call = async (pending: () => Promise<Result>, deadlineMs: number): Promise<Result> => {
+  const call = async (ask: () => Promise<Result>, deadlineMs: number): Promise<Result> => {
     if (life.error) throw life.error;
+    const answer = ask();
+    unanswered.add(answer);
     try {
-      return await withDeadline(pending(), deadlineMs, life);
+      return await withDeadline(answer, deadlineMs, life);
     } catch (error) {
       throw life.error ?? toDbError(error, prefix.length);
+    } finally {
+      unanswered.delete(answer);
     }
   };
   return {
@@ -60,11 +61,19 @@ export function openConnection(options: ConnectionOptions): Connection {
     bind: (text, values, deadlineMs = QUESTION_DEADLINE_MS) =>
       call(async () => toResult(await sql.unsafe(prefix + text, [...values])), deadlineMs),
     close: async () => {
+      if (leaving !== undefined) return leaving;
       const isOpen = life.error === undefined;
       life.error ??= new DbError("lost", "connection closed by us");
       if (isOpen) await sql.end({ timeout: GOODBYE_S });
     },
-    destroy: (error) => endLife(life, error),
+    destroy: (error) => {
+      if (leaving === undefined) endLife(life, error);
+    },
+    stop: (error) => {
+      if (life.error) return;
+      life.error = error;
+      leaving = leave(life, sql, unanswered);
+    },
   };
 }
 

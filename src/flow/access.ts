@@ -76,22 +76,23 @@ function opening(
 ): Connection {
   let opened: Promise<Connection> | undefined;
   let ended: Error | undefined;
-  const destroy = (error: Error): void => {
+  const end = (error: Error, how: "destroy" | "stop"): void => {
     ended ??= error;
-    opened?.then((connection) => connection.destroy(error)).catch(() => undefined);
+    opened?.then((connection) => connection[how](error)).catch(() => undefined);
   };
   const connection = async (): Promise<Connection> => {
     if (ended) throw ended;
     opened ??= open(options);
     return opened;
   };
-  const stop = (): void => destroy(world.stop.reason as Error);
+  const stop = (): void => end(world.stop.reason as Error, "stop");
   if (world.stop.aborted) stop();
   world.stop.addEventListener("abort", stop, { once: true });
   return {
     run: async (text, deadlineMs) => (await connection()).run(text, deadlineMs),
     bind: async (text, values, deadlineMs) => (await connection()).bind(text, values, deadlineMs),
-    destroy,
+    destroy: (error) => end(error, "destroy"),
+    stop: (error) => end(error, "stop"),
     close: async () => {
       world.stop.removeEventListener("abort", stop);
       await (await opened)?.close();

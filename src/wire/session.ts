@@ -61,6 +61,8 @@ export function openSession(port: WirePort, options: WireOptions): Connection {
       channel?.end();
     },
     destroy: (error) => end(session, error),
+    // A question leaves nothing to roll back.
+    stop: (error) => end(session, error),
   };
 }
 

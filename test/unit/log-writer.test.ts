@@ -6,7 +6,10 @@ import type { Fields } from "../../src/ports.ts";
 
 function written(
   calls: readonly (readonly [event: string, fields?: Fields | undefined])[],
-  { format = "text", ...settings }: Partial<Omit<LogSettings, "format">> & {
+  {
+    format = "text",
+    ...settings
+  }: Partial<Omit<LogSettings, "format">> & {
     readonly format?: "json" | "text";
   } = {},
 ): string {
