@@ -2,10 +2,11 @@
  * Drives steps through the gate until a task has nothing left to do. One step is one transaction on
  * one connection; whatever breaks, the next step reads the ledger again and decides anew.
  */
-import { type DbError, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
+import { type DbError, isConnectionTrouble, isContention } from "../core/db-error.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
 import type { Connection } from "../db/connection.ts";
 import { type Access, connect, type World } from "./access.ts";
+import { backOff } from "./back-off.ts";
 import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
 import { describeObstacle, describeTrouble, type InTheWay, type Obstacle } from "./in-the-way.ts";
 import { type GateSettings, openSession, type Session } from "./session.ts";
@@ -157,9 +158,9 @@ async function waitForOthers<Plan>(
 /** Decides whether another try may do better, and waits for it. @throws the error when not. */
 async function recover<Plan>(loop: Loop<Plan>, error: unknown): Promise<void> {
   const { world } = loop;
-  if (isContention(error)) {
-    world.log("step.retried", { sqlstate: sqlStateOf(error), reason: (error as Error).message });
-    return loop.waiter.pause(async () => describeTrouble(error as DbError));
+  if (isContention(error) && loop.session) {
+    const at = { session: loop.session, task: loop.task };
+    return backOff(world, loop.waiter, at, error as DbError);
   }
   if (!isConnectionTrouble(error) || isStatementPooling(error)) throw gateError(error, loop.ledger);
   await dropSession(loop, error as Error);
