@@ -84,6 +84,7 @@ const runUp: Runner = async (world, access, source, { settings, identify, seeds 
     isAtomic: settings.atomic,
     cancelsOrphans: settings.cancelOrphanedBuild,
     lockWaitMs: settings.lockWait,
+    lockTimeoutMs: settings.lockTimeout,
     lockId: settings.lockId,
   };
   const report = await up(world, access, source, {
@@ -165,7 +166,8 @@ const runPlan: Runner = async (world, access, source, { settings, seeds }) => {
 
 const runDown: Runner = async (world, access, source, { settings, identify, count }) => {
   const { down } = await import("../flow/down.ts");
-  const request = { count, lockWaitMs: settings.lockWait, lockId: settings.lockId };
+  const { lockWait: lockWaitMs, lockTimeout: lockTimeoutMs, lockId } = settings;
+  const request = { count, lockWaitMs, lockTimeoutMs, lockId };
   const report = await down(world, access, await source.load(), { request, run: await identify() });
   const { renderDown } = await import("./render.ts");
   const json = { reverted: report.reverted.map(toApplied), at: report.at ?? null };

@@ -58,6 +58,7 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   policy: choice("at-least", "exact"),
   timeout: toPositiveMs,
   lockWait: toDurationMs,
+  lockTimeout: toDurationMs,
   deadline: toDurationMs,
   lockId: v.optional(parsed(toInt8, "must be a 64-bit integer")),
   atomic: toBoolean,

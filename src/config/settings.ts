@@ -41,6 +41,8 @@ export interface Settings {
   readonly timeout: number;
   readonly lockWait: number;
   /** 0: none. */
+  readonly lockTimeout: number;
+  /** 0: none. */
   readonly deadline: number;
   readonly lockId: bigint | undefined;
   readonly atomic: boolean;
@@ -145,6 +147,14 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     default: "300s",
     commands: GATED,
     help: "How long to wait for other runners without seeing progress",
+  },
+  lockTimeout: {
+    flag: "lock-timeout",
+    argument: "<duration>",
+    variables: ["HEADGATE_LOCK_TIMEOUT"],
+    default: "3s",
+    commands: ["up", "down"],
+    help: "For each lock of a migration that has no lock_timeout; 0 is none",
   },
   deadline: {
     flag: "deadline",

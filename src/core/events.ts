@@ -37,6 +37,11 @@ export const EVENTS = {
     level: "warn",
     message: "Another runner has taken this migration over; looking again",
   },
+  "build.waiting": { level: "info", message: "Statement waits for a lock" },
+  "build.retried": {
+    level: "warn",
+    message: "Statement queued too long for a lock and was cancelled; it is tried again",
+  },
   "build.cancelled": { level: "warn", message: "Orphaned build cancelled" },
   "index.adopted": { level: "info", message: "Index is valid already; taken as it is" },
   "index.dropped": { level: "warn", message: "Invalid index dropped" },

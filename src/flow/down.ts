@@ -19,6 +19,8 @@ export interface DownRequest {
   /** How many, from the newest. */
   readonly count: number;
   readonly lockWaitMs: number;
+  /** Of every statement, where the migration does not say. 0: no limit. */
+  readonly lockTimeoutMs: number;
   readonly lockId: bigint | undefined;
 }
 
@@ -43,6 +45,7 @@ export async function down(
   work: { readonly request: DownRequest; readonly run: Run },
 ): Promise<DownReport> {
   const { request, run } = work;
+  const { lockTimeoutMs } = request;
   const jobs = planDown(bundle, await readThroughMain(world, access), request.count);
   const reverted: Applied[] = [];
   let inFlight: Applied | undefined;
@@ -56,7 +59,7 @@ export async function down(
       return plan ? { kind: "act", plan } : { kind: "nothing" };
     },
     act: async (connection, place, job) => {
-      inFlight = await revertMigration(world, connection, place, job);
+      inFlight = await revertMigration(world, connection, place, { ...job, lockTimeoutMs });
     },
     commitFailed: (job, error) => failureOf(error, job),
     committed: ({ migration }) => {

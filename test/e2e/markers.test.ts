@@ -82,6 +82,17 @@ async function runOnLeft(change: string): Promise<Run> {
   return headgate(BUILD_UP, withUrl(url, DEBUG));
 }
 
+/** A build behind somebody who has the table and keeps it for as long as the runner is patient. */
+async function runQueueing(): Promise<Run> {
+  const { url } = await servers.postgres.createDatabase();
+  await headgate([...BUILD_UP, "--to", "1"], withUrl(url, DEBUG));
+  const holder = await holdOpen(url, "lock table t in share mode");
+  const brief = ["--lock-timeout", "300ms", "--lock-wait", "300ms"];
+  const run = await headgate([...BUILD_UP, ...brief], withUrl(url, DEBUG));
+  await holder.release();
+  return run;
+}
+
 const onFresh = async (...args: readonly string[]): Promise<Run> =>
   headgate(args, withUrl((await servers.postgres.createDatabase()).url, DEBUG));
 const onHead = async (...args: readonly string[]): Promise<Run> =>
@@ -153,6 +164,8 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     await query(url, "update headgate_migrations set state = 'applied', run_id = null");
     return runner.done;
   },
+  "build.waiting": () => runQueueing(),
+  "build.retried": () => runQueueing(),
   "build.cancelled": async () => {
     const { url } = await servers.postgres.createDatabase();
     const holder = await holdSnapshot(url);

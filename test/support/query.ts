@@ -33,6 +33,8 @@ export function asRole(url: string, role: { user: string; password: string }): s
 
 export interface Held {
   readonly pid: number;
+  /** More on the same session; resolves when it is done. */
+  run(text: string): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -41,7 +43,11 @@ export async function hold(url: string, text: string): Promise<Held> {
   const sql = postgres(url, { max: 1, prepare: false, idle_timeout: 0, onnotice() {} });
   await sql.unsafe(text).simple();
   const [row] = await sql.unsafe("select pg_backend_pid() as pid").simple();
-  return { pid: Number(row?.["pid"]), end: () => sql.end({ timeout: 0 }) };
+  return {
+    pid: Number(row?.["pid"]),
+    run: async (more) => void (await sql.unsafe(more).simple()),
+    end: () => sql.end({ timeout: 0 }),
+  };
 }
 
 /** Asks again and again until a row comes. @throws {Error} when none has come in time. */
