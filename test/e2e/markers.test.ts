@@ -190,7 +190,7 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     });
     const holder = await holdOpen(url, "lock table first in access share mode");
     const run = await headgate(
-      ["up", "--lock-wait", "500ms"],
+      ["up", "--lock-wait", "3s"],
       withUrl(url, { ...DEBUG, HEADGATE_DIR: more }),
     );
     await holder.release();
