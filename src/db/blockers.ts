@@ -22,6 +22,11 @@ const STRENGTH = `array_position(array['AccessShareLock', 'RowShareLock', 'RowEx
   'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
   'AccessExclusiveLock'], l.mode)`;
 
+/** A prepared transaction has no process; it is found by the lock on its own transaction id. */
+const PREPARED = `left join pg_locks x on l.pid is null and x.pid is null
+    and x.locktype = 'transactionid' and x.virtualtransaction = l.virtualtransaction
+  left join pg_prepared_xacts p on p.transaction = x.transactionid`;
+
 /**
  * The oldest transactions of others that hold locks on relations of these names, or on partitions of
  * them: 0..3. Asked after a lock was not got, so whoever held it may have just left.
@@ -39,9 +44,7 @@ select * from (
   from pg_locks l
   join pg_class c on c.oid = l.relation and c.relkind in ('r', 'p', 'm', 'f', 'S', 'v')
   left join pg_stat_activity a on a.pid = l.pid
-  left join pg_locks x on l.pid is null and x.pid is null and x.locktype = 'transactionid'
-    and x.virtualtransaction = l.virtualtransaction
-  left join pg_prepared_xacts p on p.transaction = x.transactionid
+  ${PREPARED}
   where l.locktype = 'relation' and l.granted and l.pid is distinct from pg_backend_pid()
     and l.database = (select oid from pg_database where datname = current_database())
     and (c.relname::text in (select name from word) or exists (
@@ -86,16 +89,18 @@ export async function readLockWait(
 ): Promise<LockWait | undefined> {
   const { rows } = await connection.bind(
     `select waiting.pid as waiting_pid, waiting.kind, waiting.waiting_mode, waiting.waiting_relation,
-  blocking.pid, ${SESSION}, held.mode, held.relation,
-  (extract(epoch from clock_timestamp() - a.xact_start) * 1000)::bigint as age_ms
+  blocking.pid, held.gid, ${SESSION}, held.mode, held.relation,
+  (extract(epoch from clock_timestamp() - coalesce(held.prepared, a.xact_start)) * 1000)::bigint as age_ms
 from (select a.pid, l.locktype as kind, l.mode as waiting_mode, l.relation as oid,
     l.relation::regclass::text as waiting_relation
   from pg_stat_activity a join pg_locks l on l.pid = a.pid and not l.granted
   where ${IS_SENT} limit 1) as waiting
 left join lateral unnest(pg_blocking_pids(waiting.pid)) as blocking (pid) on true
 left join pg_stat_activity a on a.pid = blocking.pid
-left join lateral (select l.mode, l.relation::regclass::text as relation from pg_locks l
-  where l.pid = blocking.pid and l.granted and l.locktype = 'relation' and l.relation = waiting.oid
+left join lateral (select l.mode, l.relation::regclass::text as relation, p.gid, p.prepared
+  from pg_locks l ${PREPARED}
+  where coalesce(l.pid, 0) = blocking.pid and l.granted
+    and l.locktype = 'relation' and l.relation = waiting.oid
   order by ${STRENGTH} desc limit 1) as held on true
 order by age_ms desc nulls last
 limit 3`,

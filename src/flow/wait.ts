@@ -153,6 +153,6 @@ function blockedError(boundMs: number, { text, cause }: Named): HeadgateError {
   return new HeadgateError(`Cannot get a lock within ${boundMs} ms of trying: ${text}`, {
     code: "gate-timeout",
     cause,
-    hint: "Let that transaction end, or end it: select pg_terminate_backend(pid); then run again. --lock-wait bounds the tries, --lock-timeout each one",
+    hint: "Let that transaction end, or end it: select pg_terminate_backend(pid), or rollback prepared; then run again. --lock-wait bounds the tries, --lock-timeout each one",
   });
 }

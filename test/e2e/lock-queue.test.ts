@@ -224,6 +224,31 @@ test.concurrent(
 );
 
 test.concurrent(
+  "a prepared transaction in the way is named by its gid",
+  async () => {
+    const settings = { max_prepared_transactions: "2" };
+    const server = await servers.substrate.postgres({ settings });
+    const brief = ["--lock-timeout", "100ms", "--lock-wait", "500ms"];
+    const table: readonly (readonly [args: readonly string[], table: string])[] = [
+      [HOT_UP, "hot"],
+      [BUILD_UP, "t"],
+    ];
+    for (const [args, name] of table) {
+      const { url } = await server.createDatabase();
+      expect((await headgate([...args, "--to", "1"], withUrl(url))).status).toBe(0);
+      await query(url, `begin; lock table ${name} in share mode; prepare transaction '${name}''s'`);
+      const run = await headgate([...args.slice(0, 3), ...brief], withUrl(url));
+      await query(url, `rollback prepared '${name}''s'`);
+      expect(run.status).toBe(6);
+      expect(eventOf(run, "command.failed")?.["reason"]).toContain(
+        `prepared transaction ${name}'s holds ShareLock on ${name}, in a transaction of`,
+      );
+    }
+  },
+  2 * PATIENCE_MS,
+);
+
+test.concurrent(
   "a deadlock is tried again, with the server's account of it",
   async () => {
     const { url } = await servers.postgres.createDatabase();
