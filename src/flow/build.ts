@@ -12,7 +12,7 @@ import type { Connection } from "../db/connection.ts";
 import type { Run } from "../db/record.ts";
 import { type Access, connect, type World } from "./access.ts";
 import { type Claim, type ClaimWish, claimBuild, finishBuild } from "./build-claim.ts";
-import { buildFailed, failureText, refuseSession } from "./build-failure.ts";
+import { buildFailed, failureText, orStopped, refuseSession } from "./build-failure.ts";
 import { runStatement } from "./build-index.ts";
 import { againAfterQueue, QueueLeft } from "./build-queue.ts";
 import { openLease, openLock, type Signal, type SignalWish } from "./build-signal.ts";
@@ -137,15 +137,15 @@ async function runStatements(build: Build, { from, done }: Claim): Promise<boole
 
 /** False: the row is another run's. */
 async function runOne(build: Build, index: number, isRepeated: boolean): Promise<boolean> {
-  const { connection, gate, migration, run, statements } = build;
+  const { world, connection, gate, migration, run, statements } = build;
   const statement = statements[index];
   if (!statement) return true;
   try {
     await runWatched(build, statement, { index, isRepeated });
     return true;
   } catch (thrown) {
-    const error = verdictOf(thrown, isRepeatable(statement.step));
     const failed = { migration, statement, index, count: statements.length };
+    const error = verdictOf(orStopped(thrown, world.stop, failed), isRepeatable(statement.step));
     const entry = { version: migration.version, runId: run.id, error: failureText(error, failed) };
     if (!(await recordBuildFailed(connection, gate.place, entry))) return false;
     throw buildFailed(error, failed);

@@ -26,7 +26,7 @@ import {
 import { holdOpen } from "../support/lock-holder.ts";
 import { buildMutant, type Mutation } from "../support/mutant.ts";
 import { asRole, hold, query, until } from "../support/query.ts";
-import { appliers, race } from "../support/race.ts";
+import { appliers } from "../support/race.ts";
 import { traffic } from "../support/traffic.ts";
 import { useServers } from "../support/use-servers.ts";
 
@@ -137,54 +137,6 @@ describe.concurrent("readers of a hot table, while a dump reads it and a migrati
         const { run, longestMs } = await behindHolder({ url, args: HOT_UP, options, ...DUMPED });
         expect(run.status).toBe(0);
         expect(longestMs).toBeGreaterThan(LOCK_TIMEOUT_MS + EPSILON_MS);
-      });
-    },
-    2 * PATIENCE_MS,
-  );
-});
-
-describe.concurrent("a fleet that wants to change the table which a dump reads", () => {
-  const FLEET = 6;
-  const DUMP_MS = 10_000;
-  /** Each runner tries once before it knows, and from then on they take turns. */
-  const TRIES_MAX = 2 * FLEET;
-
-  /** How often it was tried in vain while the dump lasted. */
-  async function tries(binary?: string): Promise<number> {
-    const url = await atFirst(HOT_UP);
-    const dump = await holdOpen(url, DUMPED.held);
-    const args = [...HOT_UP.slice(0, 3), "--lock-timeout", "200ms"];
-    const options = { ...withUrl(url), ...(binary === undefined ? {} : { binary }) };
-    const runners = race(FLEET, args, options);
-    await Bun.sleep(DUMP_MS);
-    await dump.release();
-    const { runs } = await runners;
-    expect(runs.map(({ status }) => status)).toEqual(Array.from({ length: FLEET }, () => 0));
-    expect(appliers(runs)).toEqual(new Map([[2, 1]]));
-    return runs.flatMap(({ events }) => events).filter(({ event }) => event === "step.retried")
-      .length;
-  }
-
-  test(
-    "gives way as one",
-    async () => {
-      const count = await tries();
-      expect(count).toBeGreaterThanOrEqual(1);
-      expect(count).toBeLessThanOrEqual(TRIES_MAX);
-    },
-    2 * PATIENCE_MS,
-  );
-
-  test(
-    "blocks its readers time and again, if everyone keeps time for itself",
-    async () => {
-      const alone = {
-        file: "flow/back-off.ts",
-        find: '? "quiet" : "trying"',
-        replace: '&& "quiet" || "quiet"',
-      };
-      await withMutant([alone], async (binary) => {
-        expect(await tries(binary)).toBeGreaterThan(TRIES_MAX);
       });
     },
     2 * PATIENCE_MS,
