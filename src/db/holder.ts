@@ -6,7 +6,10 @@ import type { Connection, Row } from "./connection.ts";
 /** Another role's address, query and age are hidden by the server: then they are null. */
 export interface Holder {
   readonly what: "gate" | "ledger" | "foreign-lock";
+  /** Null: a prepared transaction, which has no process. */
   readonly pid: number | null;
+  /** The prepared transaction's name. */
+  readonly gid: string | null;
   readonly address: string | null;
   readonly application: string | null;
   readonly user: string | null;
@@ -16,7 +19,7 @@ export interface Holder {
   readonly ageMs: number | null;
 }
 
-/** A prepared transaction holds locks without a process: its pid is null. */
+/** Everybody but ourselves. */
 export async function readHolders(
   connection: Connection,
   gate: {
@@ -27,7 +30,10 @@ export async function readHolders(
 ): Promise<readonly Holder[]> {
   const { rows } = await connection.bind(
     `select case when l.locktype = 'relation' then 'ledger' when l.objsubid = 2 then 'gate' else 'foreign-lock' end as what,
-  l.pid, coalesce(host(a.client_addr) || ':' || a.client_port, 'local') as address,
+  l.pid, case when l.pid is null then (
+    select p.gid from pg_locks x join pg_prepared_xacts p on p.transaction = x.transactionid
+    where x.locktype = 'transactionid' and x.virtualtransaction = l.virtualtransaction limit 1) end as gid,
+  coalesce(host(a.client_addr) || ':' || a.client_port, 'local') as address,
   a.application_name as application, a.usename::text as role, a.state,
   substring(a.query from '/\\* headgate:([0-9a-f-]{36}) \\*/') as run,
   (extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)) * 1000)::bigint as age_ms
@@ -57,6 +63,7 @@ function toHolder(row: Row): Holder {
   return {
     what: what === "ledger" || what === "foreign-lock" ? what : "gate",
     pid: row["pid"] === null ? null : Number(row["pid"]),
+    gid: textOf(row["gid"]),
     address: textOf(row["address"]),
     application: textOf(row["application"]),
     user: textOf(row["role"]),

@@ -60,7 +60,10 @@ async function describeHolders(connection: Connection, gate: Gate): Promise<InTh
 }
 
 function describeHolder(holder: Holder): string {
-  if (holder.pid === null) return `a prepared transaction holds ${WHAT[holder.what]}`;
+  if (holder.pid === null) {
+    const name = `'${(holder.gid ?? "").replaceAll("'", "''")}'`;
+    return `the prepared transaction ${name} holds ${WHAT[holder.what]} without a process: commit prepared or rollback prepared ${name} ends it`;
+  }
   const age = holder.ageMs === null ? "" : ` for ${holder.ageMs} ms`;
   const parts = [
     `client ${holder.address ?? "hidden"}`,
@@ -76,6 +79,7 @@ function holderFields(holder: Holder): Fields {
   return {
     holder: holder.what,
     holder_pid: holder.pid,
+    holder_gid: holder.gid ?? undefined,
     holder_address: holder.address,
     holder_application: holder.application,
     holder_state: holder.state,
