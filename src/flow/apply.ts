@@ -2,6 +2,7 @@
 import {
   type DbError,
   INSUFFICIENT_PRIVILEGE,
+  INSUFFICIENT_RESOURCES,
   isConnectionTrouble,
   isContention,
   READ_ONLY_TRANSACTION,
@@ -124,15 +125,24 @@ export function failureOf(error: unknown, job: Job): Error {
 
 function migrationFailed(error: DbError, job: Job): HeadgateError {
   const verb = job.section === job.migration.up ? "apply" : "revert";
-  const isPrivilege = sqlStateOf(error) === INSUFFICIENT_PRIVILEGE;
+  const state = sqlStateOf(error) ?? "";
+  const isPrivilege = state === INSUFFICIENT_PRIVILEGE;
   const text = describeServerError(error, job);
   return new HeadgateError(`Cannot ${verb} ${job.migration.file}: ${text}`, {
     code: isPrivilege ? "privilege-missing" : "migration-failed",
-    hint: isPrivilege
-      ? "Nothing of it stayed. Grant the role what it lacks, or let the owner of those objects migrate"
-      : "Nothing of it stayed: correct the file (it was never applied), or the data it met, and run again",
+    hint: `Nothing of it stayed: ${nextStep(state)}`,
     cause: error,
   });
+}
+
+function nextStep(sqlState: string): string {
+  if (sqlState === INSUFFICIENT_PRIVILEGE) {
+    return "grant the role what it lacks, or let the owner of those objects migrate";
+  }
+  if (sqlState.startsWith(INSUFFICIENT_RESOURCES)) {
+    return "free space on the server's disk, or give it what else it says it lacks, and run again";
+  }
+  return "correct the file (it was never applied), or the data it met, and run again";
 }
 
 /** A file, and the part of its text that was sent. */
