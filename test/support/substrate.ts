@@ -81,6 +81,12 @@ export interface Pgbouncer extends Server {
   readonly version: string;
   /** The same database with the same credentials, through the pooler. */
   urlOf(database: Database): string;
+  /** A command of its console, such as "kill db_1"; resolves when the pooler has done it. */
+  admin(command: string): Promise<void>;
+  /** As SIGINT asks for it: who works may finish. Resolves when the pooler has ended. */
+  shutDownSafely(): Promise<void>;
+  /** On the same port; also after `kill()`. */
+  restart(): Promise<void>;
 }
 
 export interface Substrate {
