@@ -22,6 +22,7 @@ export function unreachableError(error: DbError): HeadgateError {
 export function unreadableError(error: unknown, ledger: LedgerName): HeadgateError {
   if (error instanceof HeadgateError) return error;
   const name = quoteLedger(ledger);
+  if (isDbError(error) && endsConnection(error)) return unreachableError(error);
   if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) {
     return new HeadgateError(`Cannot read the ledger ${name}: ${withState(error as DbError)}`, {
       code: "privilege-missing",
@@ -29,11 +30,7 @@ export function unreadableError(error: unknown, ledger: LedgerName): HeadgateErr
       cause: error,
     });
   }
-  if (isDbError(error)) {
-    return error.kind === "server" && !(sqlStateOf(error) ?? "").startsWith("42")
-      ? unreachableError(error)
-      : shapeOrUnreachable(error, name);
-  }
+  if (isDbError(error) && !isOfAnotherShape(error)) return unusableError(error, name);
   return shapeError(error as Error, name);
 }
 
@@ -78,10 +75,6 @@ function statementPoolingError(error: DbError): HeadgateError {
       cause: error,
     },
   );
-}
-
-function shapeOrUnreachable(error: DbError, name: string): HeadgateError {
-  return error.kind === "server" ? shapeError(error, name) : unreachableError(error);
 }
 
 /** A table of that name which is no ledger, or one of a newer layout. */
