@@ -66,20 +66,25 @@ export async function applyMigration(
   return { version: migration.version, name: migration.name, durationMs };
 }
 
+/** A migration that is undone, once its transaction is committed. */
+export interface Reverted extends Applied {
+  readonly xactId: string;
+}
+
 /** The down part, and the row goes. @throws as `applyMigration`. */
 export async function revertMigration(
   world: World,
   connection: Connection,
   place: LedgerPlace,
   job: Job,
-): Promise<Applied> {
+): Promise<Reverted> {
   const { migration } = job;
   const { frame, durationMs } = await runJob(world, connection, job);
   const isOurs =
     frame !== undefined &&
     (await removeRow(connection, place, { version: migration.version, xactId: frame.xactId }));
   if (!isOurs) throw new BodyCommitted(migration);
-  return { version: migration.version, name: migration.name, durationMs };
+  return { version: migration.version, name: migration.name, durationMs, xactId: frame.xactId };
 }
 
 /** @returns The frame, or undefined when the body ended the transaction. */
