@@ -199,6 +199,31 @@ test.concurrent(
 );
 
 test.concurrent(
+  "frozen between two statements of a build: K_RUN alone shows that it lives",
+  async () => {
+    const { url } = await servers.postgres.createDatabase();
+    const runner = start(["up", "--dir", sleepingOutside], withUrl(url));
+    await untilAsleep(url);
+    runner.kill("SIGSTOP");
+    await until(url, `select where not exists (select ${ASLEEP})`);
+    const status = ["status", "--dir", sleepingOutside, "--exit-code"];
+    expect((await headgate(status, withUrl(url))).status).toBe(3);
+    const lockless: Mutation = {
+      file: "db/liveness.ts",
+      find: "where l.locktype = 'advisory' and l.granted",
+      replace: "where false",
+    };
+    await withMutant([lockless], async (mutant) => {
+      expect((await headgate(status, { ...withUrl(url), ...mutant })).status).toBe(4);
+    });
+    runner.kill("SIGCONT");
+    expect((await runner.done).status).toBe(0);
+    expect(await witnesses(url)).toBe(1);
+  },
+  LONG_MS,
+);
+
+test.concurrent(
   "frozen with a lease: it runs out, and the thawed one is fenced out",
   async () => {
     const database = await servers.postgres.createDatabase();
