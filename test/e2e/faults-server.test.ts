@@ -12,11 +12,12 @@ import {
 } from "../support/build.ts";
 import { expectConverged, lastWords, sleepyFolder, untilAsleep } from "../support/faults.ts";
 import { migrationFolder } from "../support/folder.ts";
-import { eventOf, headgate, start, withUrl } from "../support/headgate.ts";
+import { eventOf, headgate, type Run, start, withUrl } from "../support/headgate.ts";
 import { holdGate } from "../support/lock-holder.ts";
 import { asRole, hold, query, tablesOf } from "../support/query.ts";
 import { mountSmallDisk } from "../support/small-disk.ts";
 import { openStandby } from "../support/standby.ts";
+import type { Database } from "../support/substrate.ts";
 import { useServers } from "../support/use-servers.ts";
 
 const servers = useServers();
@@ -26,6 +27,8 @@ const LEDGER = { schema: "public", table: "headgate_migrations" };
 const sleepy = sleepyFolder(2);
 const outside = outsideFolder(WITNESSED);
 const UP = ["up", "--dir", sleepy];
+
+const SAYS = { fast: "administrator command", immediate: "immediate shutdown command" } as const;
 
 /** One restart hits all three moments. */
 test.each(["fast", "immediate"] as const)(
@@ -52,11 +55,12 @@ test.each(["fast", "immediate"] as const)(
     );
     const runs = await Promise.all(runners.map(({ done }) => done));
     expect(runs.map(({ status }) => status)).toEqual([0, 0, 0]);
-    expect(runs.map((run) => eventOf(run, "connection.lost") !== undefined)).toEqual([
-      true,
-      true,
-      true,
-    ]);
+    for (const run of runs) {
+      expect(run.events.filter(({ event }) => event === "connection.lost").length).toBeGreaterThan(
+        0,
+      );
+    }
+    expect(eventOf(runs[0] as Run, "connection.lost")?.["reason"]).toContain(SAYS[mode]);
     await expectConverged(body.url, sleepy);
     await expectConverged(waiting.url, sleepy);
     expect([await witnesses(building.url), await indexState(building.url)]).toEqual([1, "valid"]);
@@ -77,7 +81,9 @@ test(
     const run = await runner.done;
     await bystander.end();
     expect(run.status).toBe(0);
-    expect(eventOf(run, "connection.lost")).toBeDefined();
+    expect(eventOf(run, "connection.lost")?.["reason"]).toContain(
+      "crash of another server process",
+    );
     await expectConverged(url, sleepy);
   },
   LONG_MS,
@@ -200,39 +206,65 @@ describe("no space left on the server", () => {
     expect(await query(url, "select version from headgate_migrations")).toHaveLength(1);
   });
 
-  test("on the disk itself, for a migration and for the ledger: nothing is lost, and space cures it (root only)", async () => {
-    const disk = servers.substrate.kind === "local" ? mountSmallDisk(32) : undefined;
+  test("on the disk itself: nothing is lost, and space cures it (local, root only)", async () => {
+    const disk = servers.substrate.kind === "local" ? mountSmallDisk(48) : undefined;
     if (disk === undefined) return expect(disk).toBeUndefined();
-    const { name, url } = await servers.postgres.createDatabase();
     const elsewhere = (await servers.postgres.createDatabase()).url;
     await query(elsewhere, `create tablespace small location '${disk}'`);
-    await query(elsewhere, `alter database ${name} set tablespace small`);
-
-    await fill(url);
-    const noLedger = await headgate(UP, withUrl(url));
-    expect(noLedger.status).toBe(7);
-    expect(lastWords(noLedger).reason).toMatch(/^Cannot use the ledger .*SQLSTATE 53100/);
-    expect(lastWords(noLedger).hint).toContain("free space");
-    await query(url, "drop table filler");
-
-    const dir = migrationFolder({
-      "1_a.sql": "create table a ();\n",
-      "2_big.sql": `create table b ();\n${FILL}\n`,
-    });
-    const noSpace = await headgate(["up", "--dir", dir], withUrl(url));
-    expect(noSpace.status).toBe(4);
-    expect(lastWords(noSpace).reason).toMatch(/^Cannot apply 2_big.sql: could not extend .*53100/);
-    expect(await tablesOf(url)).toEqual(["public.a", "public.headgate_migrations"]);
-    await query(elsewhere, `alter database ${name} set tablespace pg_default`);
-    expect((await headgate(["up", "--dir", dir], withUrl(url))).status).toBe(0);
+    const openSmall = async (): Promise<Database> => {
+      const database = await servers.postgres.createDatabase();
+      await query(elsewhere, `alter database ${database.name} set tablespace small`);
+      return database;
+    };
+    const { name, url } = await openSmall();
+    const move = `alter database ${name} set tablespace pg_default`;
+    await expectBodyNeedsSpace(url, () => query(elsewhere, move));
+    await expectBuildNeedsSpace((await openSmall()).url);
   }, 60_000);
 });
 
-const FILL = "create table filler as select repeat(i::text, 200) from generate_series(1, 60000) i;";
+async function expectBodyNeedsSpace(url: string, giveSpace: () => Promise<unknown>): Promise<void> {
+  const big = ["up", "--dir", migrationFolder({ "1_big.sql": `create table a ();\n${TAKE}\n` })];
+  await query(url, FILLER);
+  await take(url);
+  const noLedger = await headgate(big, withUrl(url));
+  expect(noLedger.status).toBe(7);
+  expect(lastWords(noLedger).reason).toMatch(/^Cannot use the ledger .*SQLSTATE 53100/);
+  expect(lastWords(noLedger).hint).toContain("free space");
+  await query(url, "drop table filler");
+  await query(url, FILLER);
+  const noSpace = await headgate(big, withUrl(url));
+  expect(noSpace.status).toBe(4);
+  expect(lastWords(noSpace).reason).toMatch(/^Cannot apply 1_big.sql: could not extend .*53100/);
+  expect(await tablesOf(url)).toEqual(["public.filler"]);
+  await giveSpace();
+  expect((await headgate(big, withUrl(url))).status).toBe(0);
+}
+
+async function expectBuildNeedsSpace(url: string): Promise<void> {
+  const dir = migrationFolder({
+    "1_t.sql": "create table t (c int);\n",
+    "2_index.sql": "-- migrate:up transaction:false\ncreate index concurrently t_c on t (c);\n",
+  });
+  expect((await headgate(["up", "--dir", dir, "--to", "1"], withUrl(url))).status).toBe(0);
+  await query(url, FILLER);
+  await take(url);
+  const noSpace = await headgate(["up", "--dir", dir], withUrl(url));
+  expect([noSpace.status, lastWords(noSpace).reason]).toEqual([
+    4,
+    expect.stringContaining("53100"),
+  ]);
+  await query(url, "drop table filler");
+  const resolve = ["resolve", "2", "--rolled-back"];
+  expect((await headgate(resolve, withUrl(url))).status).toBe(0);
+  expect((await headgate(["up", "--dir", dir], withUrl(url))).status).toBe(0);
+  expect(await indexState(url)).toBe("valid");
+}
+
+const FILLER = "create table filler (note text)";
+const TAKE = "insert into filler select repeat(i::text, 300) from generate_series(1, 40000) i;";
 
 /** Takes what is left, down to the last page: what a failed insert took, its table keeps. */
-async function fill(url: string): Promise<void> {
-  await query(url, "create table filler (note text)");
-  const more = "insert into filler select repeat(i::text, 300) from generate_series(1, 60000) i";
-  await expect(query(url, more)).rejects.toMatchObject({ code: "53100" });
+async function take(url: string): Promise<void> {
+  await expect(query(url, TAKE)).rejects.toMatchObject({ code: "53100" });
 }
