@@ -164,7 +164,9 @@ async function recover<Plan>(loop: Loop<Plan>, error: unknown): Promise<void> {
   if (!isConnectionTrouble(error) || isStatementPooling(error)) throw gateError(error, loop.ledger);
   await dropSession(loop, error as Error);
   loop.failures += 1;
-  const isServerThere = (error as DbError).kind === "server";
+  const { kind } = error as DbError;
+  // One that takes a question and says nothing is there too, maybe behind a pool that others fill.
+  const isServerThere = kind === "server" || kind === "deadline";
   if (!isServerThere && loop.failures > RECONNECTS_MAX) throw unreachableError(error as DbError);
   world.log("connection.lost", { try: loop.failures, reason: (error as Error).message });
   if (isServerThere) {

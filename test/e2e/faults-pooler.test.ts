@@ -162,7 +162,7 @@ test.concurrent(
       replace: "QUESTION_DEADLINE_MS = 200",
     };
     const run = await withMutant([hasty], (mutant) =>
-      headgate(UP, { ...withUrl(stage.url), ...mutant }),
+      headgate([...UP, "--lock-wait", "1s"], { ...withUrl(stage.url), ...mutant }),
     );
     await held.end();
     expect(run.status).toBe(7);
