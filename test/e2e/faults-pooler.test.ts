@@ -140,7 +140,7 @@ test.concurrent(
     const stage = await open({ poolSize: 1 });
     const held = await hold(stage.url, "begin");
     const runner = start(UP, withUrl(stage.url));
-    await Bun.sleep(22_000);
+    await Bun.sleep(25_000);
     await held.end();
     const run = await runner.done;
     expect(run.status).toBe(0);

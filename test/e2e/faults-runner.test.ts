@@ -49,13 +49,14 @@ const SOON_MS = 15_000;
 /** The idle limit or the keepalives, and time for a busy machine. */
 const HALF_A_MINUTE_CEILING_MS = 75_000;
 
-const sleepy = sleepyFolder(1);
+/** Long enough for a busy machine to see it sleep and to freeze it. */
+const sleepy = sleepyFolder(3);
 const endless = sleepyFolder(60);
 const UP = ["up", "--dir", sleepy];
 const witnessed = outsideFolder(WITNESSED);
 const BUILD_UP = ["up", "--dir", witnessed];
 const sleepingOutside = outsideFolder(
-  "select pg_sleep(1);\ninsert into witness values (2, pg_backend_pid());",
+  "select pg_sleep(3);\ninsert into witness values (2, pg_backend_pid());",
 );
 const LEDGER = { schema: "public", table: "headgate_migrations" };
 
@@ -202,22 +203,22 @@ test.concurrent(
   "frozen between two statements of a build: K_RUN alone shows that it lives",
   async () => {
     const { url } = await servers.postgres.createDatabase();
-    const runner = start(["up", "--dir", sleepingOutside], withUrl(url));
-    await untilAsleep(url);
-    runner.kill("SIGSTOP");
-    await until(url, `select where not exists (select ${ASLEEP})`);
-    const status = ["status", "--dir", sleepingOutside, "--exit-code"];
-    expect((await headgate(status, withUrl(url))).status).toBe(3);
     const lockless: Mutation = {
       file: "db/liveness.ts",
       find: "where l.locktype = 'advisory' and l.granted",
       replace: "where false",
     };
     await withMutant([lockless], async (mutant) => {
+      const runner = start(["up", "--dir", sleepingOutside], withUrl(url));
+      await untilAsleep(url);
+      runner.kill("SIGSTOP");
+      await until(url, `select where not exists (select ${ASLEEP})`);
+      const status = ["status", "--dir", sleepingOutside, "--exit-code"];
+      expect((await headgate(status, withUrl(url))).status).toBe(3);
       expect((await headgate(status, { ...withUrl(url), ...mutant })).status).toBe(4);
+      runner.kill("SIGCONT");
+      expect((await runner.done).status).toBe(0);
     });
-    runner.kill("SIGCONT");
-    expect((await runner.done).status).toBe(0);
     expect(await witnesses(url)).toBe(1);
   },
   LONG_MS,

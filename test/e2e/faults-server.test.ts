@@ -107,7 +107,7 @@ test(
     const probe = await headgate(["probe", "--dir", sleepy], withUrl(url.href));
     expect([probe.status, probe.stderr]).toEqual([1, expect.stringContaining("57P03")]);
     const patient = start(UP, withUrl(url.href));
-    await Bun.sleep(1500);
+    await Bun.sleep(3000);
     cold.promote();
     const run = await patient.done;
     expect([run.status, eventOf(run, "connection.lost")?.["reason"]]).toEqual([
