@@ -15,6 +15,8 @@ export interface Relay extends Address {
   silence(word?: string): number;
   /** What was held back gets through, and everything after it. */
   heal(): void;
+  /** What each connection's client said, byte for byte, in the order in which they came. */
+  said(): readonly Buffer[];
   close(): Promise<void>;
 }
 
@@ -57,6 +59,7 @@ export async function openRelay(target: Address): Promise<Relay> {
       isSilent = false;
       for (const socket of sockets) socket.resume();
     },
+    said: () => lines.map(({ chunks }) => Buffer.concat(chunks)),
     close: () => {
       for (const socket of sockets) socket.destroy();
       return new Promise((resolve) => server.close(() => resolve()));
