@@ -43,6 +43,16 @@ export const EVENTS = {
   "migration.reverted": { level: "info", message: "Migration reverted" },
   "row.resolved": { level: "info", message: "Interrupted row settled" },
   "lock.released": { level: "warn", message: "Session that held the lock ended" },
+  "orphan.suspected": {
+    level: "warn",
+    message:
+      "A needed lock is session-level and idle: an orphan or an idle living holder, which SQL cannot tell apart",
+  },
+  "orphan.reclaimed": {
+    level: "warn",
+    message: "Idle session-level holder ended; it may have been a living migrator",
+  },
+  "orphan.spared": { level: "warn", message: "Idle session-level holder left alone" },
   "seed.written": { level: "info", message: "Row seeded" },
   "seed.file-ran": { level: "info", message: "Seed file ran" },
   "seed.skipped": { level: "info", message: "Seeding skipped" },
