@@ -18,7 +18,7 @@ export async function startLocalPgbouncer(
   target: PostgresServer,
   options: PgbouncerOptions = {},
 ): Promise<Pgbouncer> {
-  const command = findPgbouncer();
+  const { command, args } = options.program ?? { command: findPgbouncer(), args: [] };
   const folder = createScratchFolder("pgbouncer");
   const address = { host: HOST, port: await findFreePort() };
   const userlist = join(folder, "userlist.txt");
@@ -26,8 +26,8 @@ export async function startLocalPgbouncer(
   writeServerFile(userlist, renderUserlist([SUPERUSER, ...(options.users ?? [])]));
   writeServerFile(ini, renderPgbouncerIni({ target, listen: address, userlist, options }));
   const env = { PATH: process.env["PATH"], LC_ALL: "C" };
-  const server = await startProcess({ command, args: [ini], env, folder }, /process up/);
-  return pgbouncerOf(server, { ...address, version: readVersion(command), folder });
+  const server = await startProcess({ command, args: [...args, ini], env, folder }, /process up/);
+  return pgbouncerOf(server, { ...address, version: readVersion(command, args), folder });
 }
 
 interface Facts {
@@ -75,7 +75,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function readVersion(command: string): string {
-  const { stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
+function readVersion(command: string, args: readonly string[]): string {
+  const { stdout } = spawnSync(command, [...args, "--version"], { encoding: "utf8" });
   return /\d+(?:\.\d+)+/.exec(stdout ?? "")?.[0] ?? "unknown";
 }
