@@ -41,7 +41,7 @@ export function openDriver(options: ConnectionOptions, life: Life): postgres.Sql
     max_lifetime: null,
     idle_timeout: 0,
     connect_timeout: 0,
-    connection: { application_name: options.applicationName },
+    connection: { ...target.startup, application_name: options.applicationName },
     onnotice: (notice) => options.onNotice?.(String(notice["message"] ?? "")),
     onparameter: () => {
       life.isLoggedIn = true;
