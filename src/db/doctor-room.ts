@@ -37,15 +37,20 @@ export async function watchRoom(
     }
     for (const connection of others.splice(0)) await leave(connection);
     await clock.sleep(IDLE_MS);
-    return { places, isIdleEnded: !(await hasPlace(first, "show server_version_num")) };
+    const question = first.run("show server_version_num", PLACE_DEADLINE_MS);
+    return { places, isIdleEnded: !(await isAnswered(question)) };
   } finally {
     for (const connection of [first, ...others]) await leave(connection);
   }
 }
 
 /** A connection that gets no place is ended by its deadline. */
-function hasPlace(connection: Connection, statement: string = BEGIN): Promise<boolean> {
-  return connection.run(statement, PLACE_DEADLINE_MS).then(
+function hasPlace(connection: Connection): Promise<boolean> {
+  return isAnswered(connection.run(BEGIN, PLACE_DEADLINE_MS));
+}
+
+function isAnswered(question: Promise<unknown>): Promise<boolean> {
+  return question.then(
     () => true,
     () => false,
   );
