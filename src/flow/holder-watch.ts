@@ -27,6 +27,8 @@ export interface WatchWish {
 }
 
 const LOOK_EVERY_MS = 2000;
+/** After a holder was left alone: to look at it closely takes a place in the pool. */
+const SPARED_MS = 30_000;
 /** While another runner watches: our own questions may run on the very session that it looks at. */
 const QUIET_MS = 5000;
 
@@ -104,6 +106,7 @@ async function reclaim(watch: Watch, sighting: Sighting): Promise<number> {
 /** What is known of it counts no more. */
 function spare(watch: Watch, holder: Lock, { message: reason, hint }: HeadgateError): 0 {
   watch.sighting = undefined;
+  watch.dueMs = watch.world.clock.nowMs() + SPARED_MS;
   sayOnce(watch, holder, "orphan.spared", { reason, hint });
   return 0;
 }

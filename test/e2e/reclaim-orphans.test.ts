@@ -3,7 +3,7 @@
  * ended only when an age was asked for, was reached, and nothing happened on that session. The
  * scenarios of one binary run at once, because each one waits for ten seconds of samples.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import { loadTargets } from "../../src/config/connection-settings.ts";
 import { stepKey } from "../../src/core/gate-key.ts";
 import { classifyLocks, type Lock } from "../../src/core/locks.ts";
@@ -15,7 +15,7 @@ import { eventOf, headgate, type Run, start, withUrl } from "../support/headgate
 import { buildMutant, type Mutation } from "../support/mutant.ts";
 import { type Held, hold, query } from "../support/query.ts";
 import { aftermath, appliers, witnessMigrations } from "../support/race.ts";
-import type { Database } from "../support/substrate.ts";
+import type { Database, Pgbouncer } from "../support/substrate.ts";
 import { useServers } from "../support/use-servers.ts";
 
 const LOCK = "42424242424242";
@@ -27,10 +27,10 @@ const UP = ["up", "--dir", migrationFolder(witnessMigrations(3)), "--lock-id", L
 const servers = useServers({ poolSize: 3 });
 
 /** A session lock whose client has gone, on a server session that the pooler keeps. */
-async function leaveOrphan(database: Database): Promise<number> {
-  const left = await hold(servers.pool.urlOf(database), `select pg_advisory_lock(${LOCK})`);
+async function leaveOrphan(database: Database, pool: Pgbouncer = servers.pool): Promise<Held> {
+  const left = await hold(pool.urlOf(database), `select pg_advisory_lock(${LOCK})`);
   await left.end();
-  return holderOf(database);
+  return { pid: await holderOf(database), end: async () => undefined };
 }
 
 async function holderOf({ url }: Database): Promise<number> {
@@ -103,9 +103,9 @@ describe("without --reclaim-orphans", () => {
 
   test("a lock on the very session that a pooler lends to up keeps it out all the same", async () => {
     const database = await servers.postgres.createDatabase();
-    const pid = await leaveOrphan(database);
+    const { pid } = await leaveOrphan(database);
     const pooled = servers.pool.urlOf(database);
-    const run = await headgate([...UP, "--lock-wait", "2s"], withUrl(pooled));
+    const run = await headgate([...UP, "--lock-wait", "1s"], withUrl(pooled));
     expect(run.status).toBe(6);
     expect(eventOf(run, "orphan.suspected")).toMatchObject({ holder_pid: pid });
     expect(eventOf(run, "command.failed")?.["reason"]).toContain(WORDS);
@@ -117,7 +117,17 @@ describe("without --reclaim-orphans", () => {
 /** Through the gate with an age that is reached at once, and time enough for the samples. */
 const RECLAIM = [...UP, "--reclaim-orphans", "1ms", "--lock-wait"];
 /** Slower than the age, faster than the samples. */
-const BUSY_PAUSE_MS = 2500;
+const BUSY_PAUSE_MS = 1500;
+
+type Scenario =
+  | "pooled"
+  | "direct"
+  | "own"
+  | "busy"
+  | "busyPooled"
+  | "young"
+  | "elsewhere"
+  | "lonely";
 
 interface Outcome {
   readonly runs: readonly Run[];
@@ -140,20 +150,21 @@ async function meet(
 }
 
 const idle = ({ url }: Database): Promise<Held> => hold(url, `select pg_advisory_lock(${LOCK})`);
-const orphan = async (database: Database): Promise<Held> => ({
-  pid: await leaveOrphan(database),
-  end: async () => undefined,
-});
 const up = (args: readonly string[], url: string, binary?: string): Promise<Run> =>
   start(args, { ...withUrl(url), ...(binary === undefined ? {} : { binary }) }).done;
 
 describe("with --reclaim-orphans", () => {
-  let met: Readonly<Record<"pooled" | "direct" | "own" | "busy" | "busyPooled", Outcome>>;
+  let met: Readonly<Record<Scenario, Outcome>>;
   beforeAll(async () => {
     const { namespace, ledger } = stepKey({ schema: "public", table: "headgate_migrations" });
-    const [pooled, direct, own, busy, busyPooled] = await Promise.all([
-      meet(orphan, (database) =>
-        Array.from({ length: RACERS }, () => up([...RECLAIM, "60s"], servers.pool.urlOf(database))),
+    const single = await servers.substrate.pgbouncer(servers.postgres, { poolSize: 1 });
+    const [pooled, direct, own, busy, busyPooled, young, elsewhere, lonely] = await Promise.all([
+      meet(
+        (database) => leaveOrphan(database),
+        (database) =>
+          Array.from({ length: RACERS }, () =>
+            up([...RECLAIM, "60s"], servers.pool.urlOf(database)),
+          ),
       ),
       meet(idle, ({ url }) => [1, 2].map(() => up([...RECLAIM, "60s"], url))),
       meet(
@@ -168,8 +179,17 @@ describe("with --reclaim-orphans", () => {
         (database) => keepBusy(servers.pool.urlOf(database), BUSY_PAUSE_MS),
         (database) => [up([...RECLAIM, "4s"], servers.pool.urlOf(database))],
       ),
+      meet(idle, ({ url }) => [up([...UP, "--reclaim-orphans", "1h", "--lock-wait", "1s"], url)]),
+      meet(
+        ({ url }) => hold(url, "select pg_advisory_lock(7)"),
+        ({ url }) => [up([...RECLAIM, "1s"], url)],
+      ),
+      meet(
+        (database) => leaveOrphan(database, single),
+        (database) => [up([...RECLAIM, "5s"], single.urlOf(database))],
+      ),
     ]);
-    met = { pooled, direct, own, busy, busyPooled };
+    met = { pooled, direct, own, busy, busyPooled, young, elsewhere, lonely };
   }, 120_000);
 
   test("six runners through the pooler end a real orphan once, and reach head once", async () => {
@@ -213,20 +233,22 @@ describe("with --reclaim-orphans", () => {
     expect(spared[0]?.["reason"]).toMatch(/did something between two samples|it works/);
   });
 
-  test("an age that is not reached ends nobody", async () => {
-    const { runs, isHolderThere } = await meet(idle, ({ url }) => [
-      up([...UP, "--reclaim-orphans", "1h", "--lock-wait", "1s"], url),
-    ]);
-    expect(runs[0]?.status).toBe(6);
-    expect(isHolderThere).toBe(true);
+  test("an age that is not reached ends nobody", () => {
+    expect(met.young.runs[0]?.status).toBe(6);
+    expect(met.young.isHolderThere).toBe(true);
   });
 
-  test("another key's holder is nobody's business", async () => {
-    const { runs, isHolderThere } = await meet(
-      ({ url }) => hold(url, "select pg_advisory_lock(7)"),
-      ({ url }) => [up([...RECLAIM, "1s"], url)],
-    );
-    expect(runs[0]?.status).toBe(0);
+  test("another key's holder is nobody's business", () => {
+    expect(met.elsewhere.runs[0]?.status).toBe(0);
+    expect(met.elsewhere.isHolderThere).toBe(true);
+  });
+
+  test("through a pool of one nobody can watch, which is said with the next step", () => {
+    const { runs, isHolderThere } = met.lonely;
+    expect(runs[0]?.status).toBe(6);
+    const [spared] = namesOf(runs, "orphan.spared");
+    expect(spared?.["reason"]).toContain("no other server session");
+    expect(spared?.["hint"]).toContain("MIGRATION_DATABASE_URL");
     expect(isHolderThere).toBe(true);
   });
 });
@@ -252,37 +274,39 @@ describe("broken on purpose", () => {
     find: "l.pid = pg_backend_pid()",
     replace: "l.pid = 0",
   };
-  let mutants: readonly Awaited<ReturnType<typeof buildMutant>>[] = [];
+  let met: readonly Outcome[] = [];
   beforeAll(async () => {
     const all = [[hasty, single], [hasty, single, ageless], [trusting]];
-    mutants = await Promise.all(all.map((mutations) => buildMutant(...mutations)));
-  }, 90_000);
-  afterAll(() => {
+    const mutants = await Promise.all(all.map((mutations) => buildMutant(...mutations)));
+    const [sampleless, young, deaf] = mutants.map(({ binary }) => binary);
+    met = await Promise.all([
+      meet(
+        ({ url }) => keepBusy(url, BUSY_PAUSE_MS),
+        ({ url }) => [up([...RECLAIM, "30s"], url, sampleless)],
+      ),
+      meet(idle, ({ url }) => [
+        up([...UP, "--reclaim-orphans", "1h", "--lock-wait", "1s"], url, young),
+      ]),
+      meet(
+        (database) => leaveOrphan(database),
+        (database) => [up([...UP, "--lock-wait", "2s"], servers.pool.urlOf(database), deaf)],
+      ),
+    ]);
     for (const { remove } of mutants) remove();
+  }, 120_000);
+
+  test("without samples a living holder is ended", () => {
+    expect(namesOf(met[0]?.runs ?? [], "orphan.reclaimed")).toHaveLength(1);
+    expect(met[0]?.isHolderThere).toBe(false);
   });
 
-  test("without samples a living holder is ended", async () => {
-    const { runs, isHolderThere } = await meet(
-      ({ url }) => keepBusy(url, BUSY_PAUSE_MS),
-      ({ url }) => [up([...RECLAIM, "30s"], url, mutants[0]?.binary)],
-    );
-    expect(namesOf(runs, "orphan.reclaimed")).toHaveLength(1);
-    expect(isHolderThere).toBe(false);
+  test("without the age a holder is ended that has just begun to idle", () => {
+    expect(met[1]?.isHolderThere).toBe(false);
   });
 
-  test("without the age a holder is ended that has just begun to idle", async () => {
-    const { isHolderThere } = await meet(idle, ({ url }) => [
-      up([...UP, "--reclaim-orphans", "1h", "--lock-wait", "1s"], url, mutants[1]?.binary),
-    ]);
-    expect(isHolderThere).toBe(false);
-  });
-
-  test("without the look at its own session up joins a lock that another client holds", async () => {
-    const { runs, isHolderThere } = await meet(orphan, (database) => [
-      up([...UP, "--lock-wait", "2s"], servers.pool.urlOf(database), mutants[2]?.binary),
-    ]);
-    expect(runs[0]?.status).toBe(0);
-    expect(isHolderThere).toBe(true);
+  test("without the look at its own session up joins a lock that another client holds", () => {
+    expect(met[2]?.runs[0]?.status).toBe(0);
+    expect(met[2]?.isHolderThere).toBe(true);
   });
 });
 
