@@ -20,7 +20,7 @@ export interface DownRequest {
   readonly count: number;
   readonly lockWaitMs: number;
   readonly lockId: bigint | undefined;
-  readonly reclaimAfterMs: number | undefined;
+  readonly reclaimAfterMs?: number | undefined;
 }
 
 /** What `down` did. */
