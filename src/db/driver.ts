@@ -66,7 +66,7 @@ export function openDriver(options: ConnectionOptions, life: Life): postgres.Sql
     connect_timeout: 0,
     // The socket has its own, which the driver would replace by one of a minute.
     keep_alive: null,
-    connection: { application_name: options.applicationName },
+    connection: { ...target.startup, application_name: options.applicationName },
     onnotice: (notice) => options.onNotice?.(String(notice["message"] ?? "")),
     onparameter: () => {
       life.isLoggedIn = true;

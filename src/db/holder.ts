@@ -17,9 +17,14 @@ export interface Holder {
   /** The run token in its statement, when a headgate holds it. */
   readonly run: string | null;
   readonly ageMs: number | null;
+  /** The lock is the session's own, and nothing runs there but maybe our question. */
+  readonly isSessionIdle: boolean;
 }
 
-/** Everybody but ourselves. */
+/**
+ * Asked outside of the gate, where a lock of our own session is another client's, which shared it
+ * through a pooler. A prepared transaction holds locks without a process: its pid is null.
+ */
 export async function readHolders(
   connection: Connection,
   gate: {
@@ -36,9 +41,10 @@ export async function readHolders(
   coalesce(host(a.client_addr) || ':' || a.client_port, 'local') as address,
   a.application_name as application, a.usename::text as role, a.state,
   substring(a.query from '/\\* headgate:([0-9a-f-]{36}) \\*/') as run,
-  (extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)) * 1000)::bigint as age_ms
+  (extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)) * 1000)::bigint as age_ms,
+  l.virtualtransaction like '%/0' or coalesce(l.pid = pg_backend_pid(), false) as is_session_idle
 from pg_locks l left join pg_stat_activity a on a.pid = l.pid
-where l.granted and l.pid is distinct from pg_backend_pid()
+where l.granted
   and l.database = (select oid from pg_database where datname = current_database())
   and (l.locktype = 'advisory' and l.objsubid = 2 and l.classid = $1::bigint::oid and l.objid = $2::bigint::oid
     or l.locktype = 'advisory' and l.objsubid = 1
@@ -70,6 +76,7 @@ function toHolder(row: Row): Holder {
     state: textOf(row["state"]),
     run: textOf(row["run"]),
     ageMs: row["age_ms"] === null ? null : Number(row["age_ms"]),
+    isSessionIdle: row["is_session_idle"] === true,
   };
 }
 

@@ -28,6 +28,7 @@ export interface DownRequest {
   readonly count: number;
   readonly lockWaitMs: number;
   readonly lockId: bigint | undefined;
+  readonly reclaimAfterMs?: number | undefined;
 }
 
 /** What `down` did. */
@@ -73,7 +74,7 @@ export async function down(
     finish: async () => undefined,
   };
   if (jobs.length > 0) {
-    const wish = { lockWaitMs: request.lockWaitMs, foreignKey: request.lockId, runId: run.id };
+    const wish = { ...request, foreignKey: request.lockId, runId: run.id };
     await throughGate(world, access, wish, task).catch(async (error: unknown) => {
       if (!(error instanceof BodyCommitted)) throw error;
       throw await leaveFailedRow(world, access, wish, { run, error, found: "applied" });

@@ -3,6 +3,7 @@ import type { DbError } from "../core/db-error.ts";
 import { runKey } from "../core/gate-key.ts";
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerRow } from "../core/ledger.ts";
+import { ORPHAN_WORDS } from "../core/locks.ts";
 import { readProgress } from "../db/build-index.ts";
 import type { Connection } from "../db/connection.ts";
 import type { Gate } from "../db/gate.ts";
@@ -72,7 +73,8 @@ function describeHolder(holder: Holder): string {
     holder.state === null ? "" : `state ${holder.state}`,
     holder.run === null ? "" : `run ${holder.run}`,
   ].filter((part) => part !== "");
-  return `pid ${holder.pid} holds ${WHAT[holder.what]}${age} (${parts.join(", ")})`;
+  const level = holder.isSessionIdle ? `; ${ORPHAN_WORDS}` : "";
+  return `pid ${holder.pid} holds ${WHAT[holder.what]}${age} (${parts.join(", ")})${level}`;
 }
 
 function holderFields(holder: Holder): Fields {

@@ -18,7 +18,7 @@ export async function startLocalPgbouncer(
   target: PostgresServer,
   options: PgbouncerOptions = {},
 ): Promise<Pgbouncer> {
-  const command = findPgbouncer();
+  const { command, args } = options.program ?? { command: findPgbouncer(), args: [] };
   const folder = createScratchFolder("pgbouncer");
   const address = { host: HOST, port: await findFreePort() };
   const userlist = join(folder, "userlist.txt");
@@ -27,8 +27,8 @@ export async function startLocalPgbouncer(
   writeServerFile(ini, renderPgbouncerIni({ target, listen: address, userlist, options }));
   const env = { PATH: process.env["PATH"], LC_ALL: "C" };
   const start = (): Promise<ServerProcess> =>
-    startProcess({ command, args: [ini], env, folder }, /process up/);
-  const facts = { ...address, version: readVersion(command), folder, start };
+    startProcess({ command, args: [...args, ini], env, folder }, /process up/);
+  const facts = { ...address, version: readVersion(command, args), folder, start };
   return pgbouncerOf(await start(), facts);
 }
 
@@ -89,7 +89,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function readVersion(command: string): string {
-  const { stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
+function readVersion(command: string, args: readonly string[]): string {
+  const { stdout } = spawnSync(command, [...args, "--version"], { encoding: "utf8" });
   return /\d+(?:\.\d+)+/.exec(stdout ?? "")?.[0] ?? "unknown";
 }

@@ -66,7 +66,16 @@ export interface PostgresServer extends Server, Credentials {
 
 export type RestartMode = "fast" | "immediate";
 
+/** How another PgBouncer than the system's is started. */
+export interface PgbouncerProgram {
+  readonly command: string;
+  /** Before the configuration's path. */
+  readonly args: readonly string[];
+}
+
 export interface PgbouncerOptions {
+  /** Local only. */
+  readonly program?: PgbouncerProgram;
   /** Default "transaction". */
   readonly poolMode?: "transaction" | "session" | "statement";
   /** Server connections per database and user. Default 20. */
