@@ -62,6 +62,7 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   lockTimeout: toDurationMs,
   deadline: toDurationMs,
   lockId: v.optional(parsed(toInt8, "must be a 64-bit integer")),
+  reclaimOrphans: v.optional(toPositiveMs),
   atomic: toBoolean,
   cancelOrphanedBuild: toBoolean,
   to: v.optional(parsed(toVersion, "must be a version number")),

@@ -30,6 +30,7 @@ export interface UpRequest extends UpWish {
   /** Of every statement, where the migration does not say. 0: no limit. */
   readonly lockTimeoutMs: number;
   readonly lockId: bigint | undefined;
+  readonly reclaimAfterMs?: number | undefined;
 }
 
 /** What to do, and in whose name. */

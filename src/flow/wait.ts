@@ -37,8 +37,13 @@ export type Look = () => Promise<Meanwhile>;
 
 /** One wait for others, over as many pauses as it takes. */
 export interface Waiter {
-  /** Sleeps once, growing and jittered. @throws {HeadgateError} `gate-timeout` after the bound. */
-  pause(describe: Describe): Promise<void>;
+  /**
+   * Sleeps once, growing and jittered.
+   *
+   * @param leastMs About how long at least.
+   * @throws {HeadgateError} `gate-timeout` after the bound.
+   */
+  pause(describe: Describe, leastMs?: number): Promise<void>;
   /**
    * Sleeps between two tries for a lock, twice as long each time, and says before for how long. A
    * try of somebody else counts like an own one: those who stand behind the lock feel no difference.
@@ -81,13 +86,13 @@ export function createWaiter(world: World, boundMs: number): Waiter {
     world.log("gate.waiting", { waited_ms: Math.round(nowMs - (firstMs ?? nowMs)), ...fields });
   };
   return {
-    pause: async (describe) => {
+    pause: async (describe, leastMs = 0) => {
       const nowMs = clock.nowMs();
       const atMostMs = leftMs();
       if (atMostMs <= 0) throw timeoutError(boundMs, (await describe()).text);
       await report(describe, nowMs);
       const calmMs = Math.min(BUSY_PAUSE_MS, (nowMs - resumedMs) * BUSY_FACTOR);
-      await clock.sleep(Math.min(atMostMs, jittered(Math.max(nextPauseMs(), calmMs))));
+      await clock.sleep(Math.min(atMostMs, jittered(Math.max(nextPauseMs(), calmMs, leastMs))));
       resumedMs = clock.nowMs();
     },
     backOff: async (blocked, announce, look = async () => "quiet") => {

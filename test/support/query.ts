@@ -33,13 +33,14 @@ export function asRole(url: string, role: { user: string; password: string }): s
 
 export interface Held {
   readonly pid: number;
-  /** More on the same session; resolves when it is done. */
-  run(text: string): Promise<void>;
   end(): Promise<void>;
 }
 
 /** A session that has run `text` and then stays open and idle, with whatever locks that took. */
-export async function hold(url: string, text: string): Promise<Held> {
+export async function hold(
+  url: string,
+  text: string,
+): Promise<Held & { run(more: string): Promise<void> }> {
   const sql = postgres(url, { max: 1, prepare: false, idle_timeout: 0, onnotice() {} });
   await sql.unsafe(text).simple();
   const [row] = await sql.unsafe("select pg_backend_pid() as pid").simple();
