@@ -3,6 +3,7 @@
  *
  * The main path: `main` → `cli/run.ts` → `flow/<command>.ts`.
  */
+import { announceTargets } from "./cli/announce-targets.ts";
 import type { Shape as FailureShape } from "./cli/failure.ts";
 import { commandOf, type Invocation, parseArgv } from "./cli/parse-argv.ts";
 import type { Outcome, Seeds } from "./cli/run.ts";
@@ -12,10 +13,10 @@ import { redact, secretsOf } from "./config/redact.ts";
 import { SETTINGS, type Settings } from "./config/settings.ts";
 import { EVENTS } from "./core/events.ts";
 import { headOf, nonEmptyBundle } from "./core/head.ts";
-import { describeTarget } from "./core/target.ts";
 import type { Run } from "./db/record.ts";
 import type { BundleSource, World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
+import type { Confirm } from "./ports.ts";
 import { clockUntil } from "./runtime/clock.ts";
 import { readFile, readMigrationFolder } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
@@ -105,14 +106,10 @@ async function ask(
   const { command } = invocation;
   if (command === "version") throw new TypeError("version needs no database");
   const source = await bundleSource(settings.dir);
-  const { main: target, direct, ignored } = loadConnection(command, settings, env, readFile);
+  const targets = loadConnection(command, settings, env, readFile);
+  const { main: target, direct } = targets;
   shape.secrets = [target, direct].flatMap((each) => (each ? secretsOf(each) : []));
-  for (const each of direct ? [target, direct] : [target]) {
-    shape.log("connection.chosen", { source: each.source, target: describeTarget(each) });
-  }
-  if (ignored.length > 0 && !shape.isProbe) {
-    shape.log("settings.ignored", { names: ignored.join(", ") });
-  }
+  announceTargets(shape, targets);
   if (shape.isProbe) shape.stop.after(settings.timeout - performance.now(), "--timeout");
   else if (settings.deadline > 0) shape.stop.after(settings.deadline, "--deadline");
   const stop = shape.stop.signal;
@@ -126,22 +123,19 @@ async function ask(
     ledger: settings.ledger,
     connectTimeoutMs: settings.connectTimeout,
   };
-  const confirm = async (question: string): Promise<boolean | undefined> =>
-    (await import("./runtime/confirm.ts")).confirm(question);
+  const confirm: Confirm = async (text) => (await import("./runtime/confirm.ts")).confirm(text);
   const spawn = async () => (await import("./runtime/spawn.ts")).createSpawn(process, env);
   const invoked = { ...invocation, command, settings, identify, seeds, confirm, spawn };
   return run(world, access, source, invoked);
 }
 
 /** On Bun by its own sockets; elsewhere the general client reads too. */
-const openReader: World["openReader"] =
-  typeof Bun === "undefined"
-    ? undefined
-    : async (options) => {
-        const { openSession } = await import("./wire/session.ts");
-        const { BUN_WIRE } = await import("./runtime/bun.ts");
-        return openSession(BUN_WIRE, options);
-      };
+const openReader: World["openReader"] = async (options) => {
+  if (typeof Bun === "undefined")
+    return (await import("./db/connection.ts")).openConnection(options);
+  const { openSession } = await import("./wire/session.ts");
+  return openSession((await import("./runtime/bun.ts")).BUN_WIRE, options);
+};
 
 /** What is to be seeded, or must be; most probes ask for neither, and load nothing for it. */
 async function seedsOf(
@@ -189,13 +183,10 @@ async function version(folder: string | undefined, isJson: boolean): Promise<Out
 }
 
 function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">): World["log"] {
-  const { logFormat, logLevel: level } = settings;
   return createLog({
-    format: () => {
-      if (logFormat !== "auto") return logFormat;
-      return isStderrTerminal() ? "text" : "json";
-    },
-    level,
+    format: settings.logFormat,
+    isTerminal: isStderrTerminal,
+    level: settings.logLevel,
     events: EVENTS,
     redact: (text) => redact(text, shape.secrets),
     now: () => new Date(),

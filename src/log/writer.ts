@@ -3,8 +3,10 @@ import type { Fields, Log } from "../ports.ts";
 
 /** How events become lines. */
 export interface LogSettings {
+  /** `auto`: text for a terminal. */
+  readonly format: "auto" | "json" | "text";
   /** Asked with the first event that is written. */
-  readonly format: () => "json" | "text";
+  readonly isTerminal: () => boolean;
   /** Events below it are not written. */
   readonly level: string;
   /** What each event is; `core/events.ts`. */
@@ -24,7 +26,7 @@ export function createLog(settings: LogSettings): Log {
   return (event, fields = {}) => {
     const { level, message } = settings.events[event] ?? { level: "info", message: event };
     if (LEVELS.indexOf(level) < threshold) return;
-    format ??= settings.format();
+    format ??= formatOf(settings);
     const known = Object.entries(fields).filter(
       ([, value]) => value !== undefined && value !== null,
     );
@@ -40,6 +42,11 @@ export function createLog(settings: LogSettings): Log {
         : `${level === "info" ? "" : `${level}: `}${message}${inLines(known).map(toText).join("")}`;
     settings.write(`${settings.redact(printable(line))}\n`);
   };
+}
+
+function formatOf({ format, isTerminal }: LogSettings): "json" | "text" {
+  if (format !== "auto") return format;
+  return isTerminal() ? "text" : "json";
 }
 
 function renamed(entries: readonly (readonly [string, Fields[string]])[]): Fields {
