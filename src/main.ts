@@ -100,7 +100,8 @@ async function ask(
     shape.log("settings.ignored", { names: ignored.join(", ") });
   }
   if (shape.isProbe) stopAfter(settings.timeout - performance.now(), shape, "--timeout");
-  else if (settings.deadline > 0) stopAfter(settings.deadline, shape, "--deadline");
+  else if (settings.deadline > 0 && command !== "wait")
+    stopAfter(settings.deadline, shape, "--deadline");
   const stop = shape.stop.signal;
   const world: World = { clock: clockUntil(stop), log: shape.log, random: Math.random, stop };
   const { run } = await import("./cli/run.ts");

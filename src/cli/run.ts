@@ -53,6 +53,8 @@ export async function run(
       return runSeed(world, access, source, invoked);
     case "probe":
       return runProbe(world, access, source, invoked);
+    case "wait":
+      return (await import("./run-wait.ts")).runWait(world, access, source, invoked);
     case "status":
       return runStatus(world, access, source, invoked);
     case "plan":

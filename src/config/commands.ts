@@ -4,6 +4,7 @@
 export type CommandName =
   | "up"
   | "probe"
+  | "wait"
   | "seed"
   | "status"
   | "plan"
@@ -17,6 +18,7 @@ export type CommandName =
 export const COMMANDS: Readonly<Record<CommandName, string>> = {
   up: "Bring the schema to head, exactly once, and seed it (alias: migrate)",
   probe: "Exit 0 if the schema is at head, else 1; only reads (alias: check)",
+  wait: "Wait until probe would exit 0; only reads",
   seed: "Seed the gateway's RBAC rows, and the files of --seeds",
   status: "Every migration with its state; only reads",
   plan: "What up would do, as SQL; only reads",

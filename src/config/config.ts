@@ -68,7 +68,8 @@ function loadSetting(name: SettingName, input: ConfigInput): unknown {
   const setting: Setting = SETTINGS[name];
   const isOurs = setting.commands.includes(input.command);
   const given = isOurs ? rawValue(name, setting, input) : undefined;
-  const parsed = v.safeParse(SCHEMAS[name], given?.text ?? setting.default);
+  const fallback = setting.defaults?.[input.command] ?? setting.default;
+  const parsed = v.safeParse(SCHEMAS[name], given?.text ?? fallback);
   if (parsed.success) return parsed.output;
   throw settingsError(`${given?.source ?? `--${setting.flag}`} ${parsed.issues[0].message}`);
 }

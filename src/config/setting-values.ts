@@ -59,6 +59,7 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   timeout: toPositiveMs,
   lockWait: toDurationMs,
   deadline: toDurationMs,
+  stay: toBoolean,
   lockId: v.optional(parsed(toInt8, "must be a 64-bit integer")),
   atomic: toBoolean,
   cancelOrphanedBuild: toBoolean,

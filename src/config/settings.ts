@@ -17,6 +17,8 @@ export interface Setting {
   /** The first one that is set and not empty counts; a flag wins over all. */
   readonly variables: readonly string[];
   readonly default?: string;
+  /** What some commands take instead of `default`. */
+  readonly defaults?: Readonly<Partial<Record<CommandName, string>>>;
   readonly commands: readonly CommandName[];
   readonly help: string;
 }
@@ -42,6 +44,7 @@ export interface Settings {
   readonly lockWait: number;
   /** 0: none. */
   readonly deadline: number;
+  readonly stay: boolean;
   readonly lockId: bigint | undefined;
   readonly atomic: boolean;
   readonly cancelOrphanedBuild: boolean;
@@ -127,7 +130,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<policy>",
     variables: ["HEADGATE_POLICY"],
     default: "at-least",
-    commands: ["up", "probe", "status", "plan"],
+    commands: ["up", "probe", "wait", "status", "plan"],
     help: "at-least: a newer schema is ready unless breaking; exact: it is not",
   },
   timeout: {
@@ -151,8 +154,16 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<duration>",
     variables: ["HEADGATE_DEADLINE"],
     default: "0",
-    commands: GATED,
+    defaults: { wait: "10m" },
+    commands: [...GATED, "wait"],
     help: "Bound of the whole command; 0 is none",
+  },
+  stay: {
+    flag: "stay",
+    variables: ["HEADGATE_STAY"],
+    default: "false",
+    commands: ["wait"],
+    help: "Then sleep until a signal: the process of a native sidecar",
   },
   lockId: {
     flag: "lock-id",

@@ -21,6 +21,7 @@ const DEFAULTS: Settings = {
   timeout: 900,
   lockWait: 300_000,
   deadline: 0,
+  stay: false,
   lockId: undefined,
   atomic: false,
   cancelOrphanedBuild: false,
@@ -64,6 +65,7 @@ const VALUES: { readonly [Name in SettingName]: readonly [text: string, value: S
   timeout: ["2s", 2000, "1.5", 1500, "0s"],
   lockWait: ["15m", 900_000, "0", 0, `${SECRET}s`],
   deadline: ["1h", 3_600_000, "0", 0, "-1s"],
+  stay: ["true", true, "no", false, SECRET],
   lockId: ["0012", 12n, "-9223372036854775808", -(2n ** 63n), "9223372036854775808"],
   atomic: ["1", true, "off", false, SECRET],
   cancelOrphanedBuild: ["on", true, "false", false, SECRET],
@@ -108,6 +110,11 @@ function refusal(input: Partial<ConfigInput>): HeadgateError {
   throw new Error("the settings were loaded");
 }
 
+/** What a command has when it is told nothing. */
+function defaultsOf(command: CommandName): Settings {
+  return command === "wait" ? { ...DEFAULTS, deadline: 600_000 } : DEFAULTS;
+}
+
 function commandWith(name: SettingName): CommandName {
   const [command] = SETTINGS[name].commands;
   if (command === undefined) throw new Error(`no command has ${name}`);
@@ -118,16 +125,19 @@ describe("loadSettings()", () => {
   test.each(Object.keys(COMMANDS) as CommandName[])(
     "has a default for everything, for %s",
     (command) => {
-      expect(load({ command })).toEqual(DEFAULTS);
+      expect(load({ command })).toEqual(defaultsOf(command));
     },
   );
 
   test.each(NAMES)("reads %s from its flag", (name) => {
     const [text, value, other, otherValue] = VALUES[name];
     const command = commandWith(name);
-    expect(load({ command, flags: { [name]: text } })).toEqual({ ...DEFAULTS, [name]: value });
+    expect(load({ command, flags: { [name]: text } })).toEqual({
+      ...defaultsOf(command),
+      [name]: value,
+    });
     expect(load({ command, flags: { [name]: other } })).toEqual({
-      ...DEFAULTS,
+      ...defaultsOf(command),
       [name]: otherValue,
     });
   });
