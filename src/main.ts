@@ -5,20 +5,21 @@
  */
 import type { Shape as FailureShape } from "./cli/failure.ts";
 import { commandOf, type Invocation, parseArgv } from "./cli/parse-argv.ts";
-import type { Outcome, Seeds } from "./cli/run.ts";
+import type { Invoked, Outcome, Seeds } from "./cli/run.ts";
 import { loadConnection, loadSettings } from "./config/config.ts";
 import type { Env } from "./config/libpq-env.ts";
 import { redact, secretsOf } from "./config/redact.ts";
 import { SETTINGS, type Settings } from "./config/settings.ts";
 import { HeadgateError } from "./core/error.ts";
 import { EVENTS } from "./core/events.ts";
-import { headOf, isNonEmpty } from "./core/head.ts";
 import { describeTarget } from "./core/target.ts";
 import type { Run } from "./db/record.ts";
-import type { BundleSource, World } from "./flow/access.ts";
+import type { World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
+import { bundleSource } from "./main/bundle-source.ts";
+import { manifest, version } from "./main/offline.ts";
 import { clockUntil, stopped } from "./runtime/clock.ts";
-import { readFile, readMigrationFolder } from "./runtime/files.ts";
+import { readFile } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
 
 /** What is known of this run so far. */
@@ -26,7 +27,7 @@ interface Shape extends FailureShape {
   readonly stop: AbortController;
 }
 
-type Command = Extract<Invocation, { readonly kind: "command" }>;
+type Asking = Extract<Invocation, { readonly kind: "command" }> & Pick<Invoked, "command">;
 
 /** How long a stopped command may take to close what it has open. */
 const STOP_GRACE_MS = 1500;
@@ -73,23 +74,24 @@ async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
   const { settings, env } = loadSettings({ ...invocation, env: process.env, readFile });
   shape.isJson = settings.json;
   shape.log = logFor(shape, settings);
-  if (invocation.command === "version") return version(settings.dir, settings.json);
-  if (invocation.command === "up" && settings.skipMigrations === "yield") {
+  const { command } = invocation;
+  if (command === "version") return version(settings.dir, settings.json);
+  if (command === "manifest") return manifest(invocation, settings);
+  if (command === "up" && settings.skipMigrations === "yield") {
     const { yieldMigrations } = await import("./cli/run.ts");
     return yieldMigrations(shape.log, settings);
   }
-  return ask(invocation, shape, settings, env);
+  return ask({ ...invocation, command }, shape, settings, env);
 }
 
 /** The commands that need a database. */
 async function ask(
-  invocation: Command,
+  invocation: Asking,
   shape: Shape,
   settings: Settings,
   env: Env,
 ): Promise<Outcome> {
   const { command } = invocation;
-  if (command === "version") throw new TypeError("version needs no database");
   const source = await bundleSource(settings.dir);
   const { main: target, direct, ignored } = loadConnection(command, settings, env, readFile);
   shape.secrets = [target, direct].flatMap((each) => (each ? secretsOf(each) : []));
@@ -114,14 +116,14 @@ async function ask(
   };
   const confirm = async (question: string): Promise<boolean | undefined> =>
     (await import("./runtime/confirm.ts")).confirm(question);
-  const invoked = { ...invocation, command, settings, identify, seeds, confirm };
+  const invoked = { ...invocation, settings, identify, seeds, confirm };
   const running = run(world, access, source, invoked);
   return Promise.race([running, stopped(stop, shape.isProbe ? 0 : STOP_GRACE_MS)]);
 }
 
 /** What is to be seeded, or must be; most probes ask for neither, and load nothing for it. */
 async function seedsOf(
-  command: Command["command"],
+  command: Asking["command"],
   shape: Shape,
   settings: Settings,
   env: Env,
@@ -144,34 +146,6 @@ async function identify(): Promise<Run> {
   const { hostAndPid } = await import("./runtime/host.ts");
   const { VERSION } = await import("./embed/version.ts");
   return { id: crypto.randomUUID(), place: hostAndPid(process.pid), toolVersion: VERSION };
-}
-
-async function bundleSource(folder: string | undefined): Promise<BundleSource> {
-  if (folder === undefined) {
-    const { HEAD, loadEmbedded } = await import("./embed/source.ts");
-    return { head: HEAD, load: async () => nonEmpty(await loadEmbedded()) };
-  }
-  const { buildBundle } = await import("./core/bundle.ts");
-  const bundle = nonEmpty(buildBundle(readMigrationFolder(folder), folder));
-  return { head: headOf(bundle), load: async () => bundle };
-}
-
-function nonEmpty<T>(bundle: readonly T[]): readonly [T, ...T[]] {
-  if (isNonEmpty(bundle)) return bundle;
-  throw new HeadgateError("Cannot use the migrations: there are none", {
-    code: "bundle-invalid",
-    hint: "An empty bundle is never at head: name a folder with --dir",
-  });
-}
-
-async function version(folder: string | undefined, isJson: boolean): Promise<Outcome> {
-  const { COMMIT, VERSION } = await import("./embed/version.ts");
-  const { head } = await bundleSource(folder);
-  const { renderVersion } = await import("./cli/render-version.ts");
-  return {
-    stdout: renderVersion({ version: VERSION, commit: COMMIT, head }, isJson),
-    exitStatus: 0,
-  };
 }
 
 /** @param timeMs From now; a probe's may be over already. */

@@ -12,6 +12,7 @@ export type CommandName =
   | "locks"
   | "resolve"
   | "doctor"
+  | "manifest"
   | "version";
 
 /** In the order of the help. */
@@ -26,6 +27,7 @@ export const COMMANDS: Readonly<Record<CommandName, string>> = {
   locks: "Who holds or waits for the gate; release PID ends an idle holder",
   resolve: "Settle an interrupted ledger row: --applied or --rolled-back",
   doctor: "What is wrong or will hurt: pooler, settings, privileges, indexes",
+  manifest: "Print wiring: kubernetes, kustomize, helm or compose",
   version: "Version, commit and bundle fingerprint",
 };
 

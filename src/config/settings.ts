@@ -6,6 +6,7 @@ import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
 import { COMMANDS, type CommandName } from "./commands.ts";
+import { MANIFEST_SETTINGS } from "./manifest-settings.ts";
 import { OPERATOR_SETTINGS } from "./operator-settings.ts";
 import { SEED_SETTINGS } from "./seed-flags.ts";
 
@@ -24,7 +25,8 @@ export interface Setting {
 }
 
 const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
-const ASKING: readonly CommandName[] = ALL.filter((name) => name !== "version");
+const OFFLINE: readonly CommandName[] = ["manifest", "version"];
+const ASKING: readonly CommandName[] = ALL.filter((name) => !OFFLINE.includes(name));
 const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
 /** Those that have to do with the gate, inside it or beside it. */
 const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
@@ -40,6 +42,8 @@ export interface Settings {
   readonly connectTimeout: number | undefined;
   readonly allowCleartext: boolean;
   readonly policy: Policy;
+  /** The start of the fingerprint that the bundle must have. */
+  readonly expectBundle: string | undefined;
   readonly timeout: number;
   readonly lockWait: number;
   /** 0: none. */
@@ -70,6 +74,19 @@ export interface Settings {
   readonly yes: boolean;
   readonly force: boolean;
   readonly sample: number;
+  readonly owner: "job" | "init" | "app";
+  readonly deliver: "install" | "copy" | "sidecar";
+  readonly job: "plain" | "helm" | "argo";
+  readonly name: string;
+  readonly image: string | undefined;
+  readonly appImage: string | undefined;
+  readonly secret: string | undefined;
+  readonly replicas: number;
+  readonly jobDeadline: number;
+  readonly probeTimeout: number;
+  readonly probePeriod: number;
+  readonly probeFailures: number;
+  readonly out: string | undefined;
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
   readonly logLevel: Level;
@@ -133,12 +150,19 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     commands: ["up", "probe", "wait", "status", "plan"],
     help: "at-least: a newer schema is ready unless breaking; exact: it is not",
   },
+  expectBundle: {
+    flag: "expect-bundle",
+    argument: "<fingerprint>",
+    variables: ["HEADGATE_EXPECT_BUNDLE"],
+    commands: ["up", "probe", "wait"],
+    help: "Refuse to run with another bundle (8 digits or more)",
+  },
   timeout: {
     flag: "timeout",
     argument: "<duration>",
     variables: ["HEADGATE_TIMEOUT"],
     default: "900ms",
-    commands: ["probe"],
+    commands: ["probe", "manifest"],
     help: "Total budget: start, look-up, connect, TLS, authentication, query",
   },
   lockWait: {
@@ -146,7 +170,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<duration>",
     variables: ["HEADGATE_LOCK_WAIT"],
     default: "300s",
-    commands: GATED,
+    commands: [...GATED, "manifest"],
     help: "How long to wait for other runners without seeing progress",
   },
   deadline: {
@@ -210,6 +234,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     help: "Answer by exit status: 0, 3, 4, 5, 7, 8 or 9",
   },
   ...OPERATOR_SETTINGS,
+  ...MANIFEST_SETTINGS,
   json: {
     flag: "json",
     variables: ["HEADGATE_JSON"],
