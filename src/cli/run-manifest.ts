@@ -46,6 +46,8 @@ function wiringOf(settings: Settings, { head, version }: ManifestWorld): Wiring 
     image: settings.image ?? `headgate:${version}`,
     appImage: settings.appImage ?? "app:latest",
     secret: settings.secret ?? `${name}-database`,
+    urlKey: settings.urlKey,
+    directUrlKey: settings.directUrlKey,
     replicas: settings.replicas,
     fingerprint: head.history,
     jobDeadlineS: settings.jobDeadline / 1000,

@@ -10,6 +10,8 @@ export type ManifestFlag =
   | "image"
   | "appImage"
   | "secret"
+  | "urlKey"
+  | "directUrlKey"
   | "replicas"
   | "jobDeadline"
   | "probeTimeout"
@@ -70,7 +72,23 @@ export const MANIFEST_SETTINGS: Readonly<Record<ManifestFlag, Setting>> = {
     argument: "<name>",
     variables: ["HEADGATE_SECRET"],
     commands: ["manifest"],
-    help: "Secret with the keys url and direct-url (<name>-database)",
+    help: "Secret that holds the database URLs (<name>-database)",
+  },
+  urlKey: {
+    flag: "url-key",
+    argument: "<key>",
+    variables: ["HEADGATE_URL_KEY"],
+    default: "url",
+    commands: ["manifest"],
+    help: "Its key of the application's URL, through the pooler if any",
+  },
+  directUrlKey: {
+    flag: "direct-url-key",
+    argument: "<key>",
+    variables: ["HEADGATE_DIRECT_URL_KEY"],
+    default: "direct-url",
+    commands: ["manifest"],
+    help: "Its key of the URL past the pooler; need not be there",
   },
   replicas: {
     flag: "replicas",

@@ -58,6 +58,11 @@ const toCount: TextSchema<number> = parsed(
   "must be a whole number from 1 to 999999",
 );
 
+const toKey: TextSchema<string> = parsed(
+  (text) => (/^[-._a-zA-Z0-9]{1,253}$/.test(text) ? text : undefined),
+  "must be a key of a Secret",
+);
+
 const toImage: TextSchema<string | undefined> = v.optional(
   parsed(
     (text) => (/^[\w][\w./:@-]*$/.test(text) ? text : undefined),
@@ -112,6 +117,8 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   image: toImage,
   appImage: toImage,
   secret: v.optional(parsed(toSecretName, "must be the name of a Secret")),
+  urlKey: toKey,
+  directUrlKey: toKey,
   replicas: toCount,
   jobDeadline: toSeconds,
   probeTimeout: toSeconds,

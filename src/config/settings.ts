@@ -81,6 +81,8 @@ export interface Settings {
   readonly image: string | undefined;
   readonly appImage: string | undefined;
   readonly secret: string | undefined;
+  readonly urlKey: string;
+  readonly directUrlKey: string;
   readonly replicas: number;
   readonly jobDeadline: number;
   readonly probeTimeout: number;

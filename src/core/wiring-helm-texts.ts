@@ -12,7 +12,7 @@ export function chartValues(wiring: Wiring): string {
       lockWaitSeconds: wiring.lockWaitS,
     },
     headgate: { image: wiring.image, bundle: wiring.fingerprint },
-    database: { secret: "" },
+    database: { secret: "", urlKey: wiring.urlKey, directUrlKey: wiring.directUrlKey },
     probe: {
       budgetMilliseconds: wiring.probeBudgetMs,
       timeoutSeconds: wiring.probeTimeoutS,
@@ -30,7 +30,7 @@ export function chartReadme(wiring: Wiring): string {
 
 \`migration.owner\` is the one switch: \`job\`, \`init\` or \`app\`. Whoever it names migrates, and the application's pods skip migrations exactly when it is not \`app\`. \`app.env\` is yours; what headgate sets for itself cannot be changed there.
 
-\`database.secret\` names a Secret with the key \`url\` and, where there is a pooler, \`direct-url\` past it; without it, \`<release>-database\`.
+\`database.secret\` names the Secret with the URLs, \`database.urlKey\` and \`database.directUrlKey\` its keys; without a name it is \`<release>-database\`. \`<release>-seeds\`, which may be missing, holds what seeding reads.
 
 \`\`\`text
 ${notesOf(wiring, "helm").join("\n")}

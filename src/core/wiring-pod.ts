@@ -119,21 +119,22 @@ function waiting(wiring: Wiring): readonly EnvVar[] {
 }
 
 function probing(wiring: Wiring): readonly EnvVar[] {
-  return [secretEnv("HEADGATE_DATABASE_URL", wiring, "url"), expecting(wiring)];
+  return [mainAddress(wiring), expecting(wiring)];
 }
 
 function addresses(wiring: Wiring): readonly EnvVar[] {
-  return [secretEnv("HEADGATE_DATABASE_URL", wiring, "url"), direct(wiring)];
+  return [mainAddress(wiring), direct(wiring)];
+}
+
+function mainAddress({ secret, urlKey }: Wiring): EnvVar {
+  const secretKeyRef = { name: secret, key: urlKey };
+  return { name: "HEADGATE_DATABASE_URL", valueFrom: { secretKeyRef } };
 }
 
 /** Optional: without a pooler there is no such key, and with one alone everything goes through it. */
-function direct(wiring: Wiring): EnvVar {
-  return secretEnv("HEADGATE_MIGRATION_DATABASE_URL", wiring, "direct-url");
-}
-
-function secretEnv(name: string, { secret }: Wiring, key: "url" | "direct-url"): EnvVar {
-  const optional = key === "url" ? {} : { optional: true };
-  return { name, valueFrom: { secretKeyRef: { name: secret, key, ...optional } } };
+function direct({ secret, directUrlKey }: Wiring): EnvVar {
+  const secretKeyRef = { name: secret, key: directUrlKey, optional: true };
+  return { name: "HEADGATE_MIGRATION_DATABASE_URL", valueFrom: { secretKeyRef } };
 }
 
 function limits({ lockWaitS, upDeadlineS }: Wiring): readonly EnvVar[] {

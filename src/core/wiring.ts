@@ -20,8 +20,10 @@ export interface Wiring {
   /** The same for Job, init container and sidecar. */
   readonly image: string;
   readonly appImage: string;
-  /** Has the keys `url` and, past a pooler, `direct-url`. */
   readonly secret: string;
+  readonly urlKey: string;
+  /** Past a pooler; may be missing in the Secret. */
+  readonly directUrlKey: string;
   readonly replicas: number;
   /** Of the bundle: all of it as a note, its start as what the binary must carry. */
   readonly fingerprint: string;

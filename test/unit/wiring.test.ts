@@ -22,6 +22,8 @@ function wiring(changes: Partial<Wiring> = {}): Wiring {
     image: "headgate:1",
     appImage: "app:1",
     secret: "app-database",
+    urlKey: "url",
+    directUrlKey: "direct-url",
     replicas: 3,
     fingerprint: "0123456789abcdef".repeat(4),
     jobDeadlineS: 600,
