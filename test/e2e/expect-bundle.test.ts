@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, type Run, withUrl } from "../support/headgate.ts";
+import { buildMutant } from "../support/mutant.ts";
 import { tablesOf } from "../support/query.ts";
 import { useServers } from "../support/use-servers.ts";
 
@@ -47,4 +48,17 @@ test("without an expectation both sides print head and fingerprint, to be compar
     bundle: wanted.slice(0, 12),
     reason: "behind: the database is at 1, head is version 2",
   });
+});
+
+test("goes red without the check: the wrong Job would have migrated", async () => {
+  const { url } = await servers.postgres.createDatabase();
+  const mutant = await buildMutant({
+    file: "flow/expect-bundle.ts",
+    find: "if (expected === undefined ||",
+    replace: "if (true ||",
+  });
+  const options = withUrl(url, { HEADGATE_EXPECT_BUNDLE: "0".repeat(12) });
+  const run = await headgate(["up", "--dir", dir], { ...options, binary: mutant.binary });
+  mutant.remove();
+  expect(run.status).toBe(0);
 });

@@ -161,7 +161,8 @@ describe("--deadline", () => {
 
   test("ends a look that nobody answers", async () => {
     const stub = await openStub();
-    const run = await headgate(["wait", "--dir", dir, "--deadline", "500ms"], withUrl(stub.url));
+    const args = ["wait", "--dir", dir, "--deadline", "500ms", "--connect-timeout", "10m"];
+    const run = await headgate(args, withUrl(stub.url));
     await stub.close();
     expect(run.status).toBe(6);
     expect(String(run.events.at(-1)?.["reason"])).toContain("had no answer");
@@ -174,7 +175,8 @@ describe("--stay", () => {
     await up(url);
     const wait = startWaiting(["--dir", dir, "--deadline", "1s", "--stay"], withUrl(url));
     await wait.says(/Database ready/);
-    await Bun.sleep(1500);
+    const first = await Promise.race([wait.done, Bun.sleep(1500).then(() => "asleep")]);
+    expect(first).toBe("asleep");
     const sessions = await query(
       url,
       "select from pg_stat_activity where datname = current_database() and application_name = 'headgate'",
