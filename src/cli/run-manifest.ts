@@ -48,7 +48,7 @@ function wiringOf(settings: Settings, { head, version }: ManifestWorld): Wiring 
     secret: settings.secret ?? `${name}-database`,
     urlKey: settings.urlKey,
     directUrlKey: settings.directUrlKey,
-    replicas: settings.replicas,
+    replicas: settings.pods,
     fingerprint: head.history,
     jobDeadlineS: settings.jobDeadline / 1000,
     lockWaitS: settings.lockWait / 1000,

@@ -13,6 +13,7 @@ export type CommandName =
   | "resolve"
   | "doctor"
   | "manifest"
+  | "drill"
   | "version";
 
 /** In the order of the help. */
@@ -28,6 +29,7 @@ export const COMMANDS: Readonly<Record<CommandName, string>> = {
   resolve: "Settle an interrupted ledger row: --applied or --rolled-back",
   doctor: "What is wrong or will hurt: pooler, settings, privileges, indexes",
   manifest: "Print wiring: kubernetes, kustomize, helm or compose",
+  drill: "Race and kill runners in a scratch schema: does the gate hold here?",
   version: "Version, commit and bundle fingerprint",
 };
 

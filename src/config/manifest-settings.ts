@@ -12,7 +12,7 @@ export type ManifestFlag =
   | "secret"
   | "urlKey"
   | "directUrlKey"
-  | "replicas"
+  | "pods"
   | "jobDeadline"
   | "probeTimeout"
   | "probePeriod"
@@ -90,10 +90,10 @@ export const MANIFEST_SETTINGS: Readonly<Record<ManifestFlag, Setting>> = {
     commands: ["manifest"],
     help: "Its key of the URL past the pooler; need not be there",
   },
-  replicas: {
-    flag: "replicas",
+  pods: {
+    flag: "pods",
     argument: "<n>",
-    variables: ["HEADGATE_REPLICAS"],
+    variables: ["HEADGATE_PODS"],
     default: "3",
     commands: ["manifest"],
     help: "How many pods the application has",

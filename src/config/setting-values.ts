@@ -1,5 +1,6 @@
 /** What each setting's text must be, and becomes. */
 import * as v from "valibot";
+import { parseScratch } from "../core/drill-scratch.ts";
 import { parseDurationMs } from "../core/duration.ts";
 import { parseLedgerName } from "../core/identifier.ts";
 import type { SettingName, Settings } from "./settings.ts";
@@ -52,11 +53,6 @@ const toSeconds: TextSchema<number> = parsed((text) => {
   const ms = parseDurationMs(text) ?? 0;
   return ms > 0 && ms % 1000 === 0 ? ms : undefined;
 }, "must be whole seconds above 0, such as 5s or 10m");
-
-const toCount: TextSchema<number> = parsed(
-  (text) => (/^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined),
-  "must be a whole number from 1 to 999999",
-);
 
 const toKey: TextSchema<string> = parsed(
   (text) => (/^[-._a-zA-Z0-9]{1,253}$/.test(text) ? text : undefined),
@@ -119,12 +115,17 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   secret: v.optional(parsed(toSecretName, "must be the name of a Secret")),
   urlKey: toKey,
   directUrlKey: toKey,
-  replicas: toCount,
+  pods: parsed(toCount(1), "must be a whole number from 1 to 1000"),
   jobDeadline: toSeconds,
   probeTimeout: toSeconds,
   probePeriod: toSeconds,
-  probeFailures: toCount,
+  probeFailures: parsed(toCount(1), "must be a whole number from 1 to 1000"),
   out: toPath,
+  replicas: parsed(toCount(2), "must be a whole number from 2 to 1000"),
+  kill: parsed(toCount(0), "must be a whole number from 0 to 1000"),
+  drillSchema: choice("new", "existing"),
+  contrast: toBoolean,
+  runner: v.optional(parsed(parseScratch, "must be the ledger of a drill")),
   json: toBoolean,
   logFormat: choice("auto", "json", "text"),
   logLevel: choice("debug", "info", "warn", "error"),
@@ -140,6 +141,16 @@ function toInt8(text: string): bigint | undefined {
 function toVersion(text: string): number | undefined {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** More processes than that are no drill. */
+const COUNT_MAX = 1000;
+
+function toCount(least: number): (text: string) => number | undefined {
+  return (text) => {
+    const value = toVersion(text);
+    return value !== undefined && value >= least && value <= COUNT_MAX ? value : undefined;
+  };
 }
 
 function toSkipMode(text: string): Settings["skipMigrations"] | undefined {

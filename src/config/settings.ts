@@ -2,10 +2,13 @@
  * Every flag and its variable, in one table: the parser, the loader, `--help` and the README all
  * read it. Connection variables (DATABASE_URL, PG*) are in `connection-settings.ts`.
  */
+
+import type { Scratch } from "../core/drill-scratch.ts";
 import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
 import { COMMANDS, type CommandName } from "./commands.ts";
+import { DRILL_SETTINGS } from "./drill-settings.ts";
 import { MANIFEST_SETTINGS } from "./manifest-settings.ts";
 import { OPERATOR_SETTINGS } from "./operator-settings.ts";
 import { SEED_SETTINGS } from "./seed-flags.ts";
@@ -26,11 +29,13 @@ export interface Setting {
 
 const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
 const OFFLINE: readonly CommandName[] = ["manifest", "version"];
+/** A drill brings its own migrations and its own ledger. */
+const BUNDLED: readonly CommandName[] = ALL.filter((name) => name !== "drill");
 const ASKING: readonly CommandName[] = ALL.filter((name) => !OFFLINE.includes(name));
 const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
 /** Those that have to do with the gate, inside it or beside it. */
 const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
-const WITH_DIRECT: readonly CommandName[] = [...NEAR_GATE, "doctor"];
+const WITH_DIRECT: readonly CommandName[] = [...NEAR_GATE, "doctor", "drill"];
 
 /** Every setting, parsed. Durations are in milliseconds. */
 export interface Settings {
@@ -83,12 +88,18 @@ export interface Settings {
   readonly secret: string | undefined;
   readonly urlKey: string;
   readonly directUrlKey: string;
-  readonly replicas: number;
+  readonly pods: number;
   readonly jobDeadline: number;
   readonly probeTimeout: number;
   readonly probePeriod: number;
   readonly probeFailures: number;
   readonly out: string | undefined;
+  readonly replicas: number;
+  readonly kill: number;
+  readonly drillSchema: "new" | "existing";
+  readonly contrast: boolean;
+  /** This process is one runner of that drill. */
+  readonly runner: Scratch | undefined;
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
   readonly logLevel: Level;
@@ -104,7 +115,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flag: "dir",
     argument: "<folder>",
     variables: ["HEADGATE_DIR"],
-    commands: ALL,
+    commands: BUNDLED,
     help: "Migrations of this folder instead of the embedded ones",
   },
   ledger: {
@@ -112,7 +123,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<name>",
     variables: ["HEADGATE_LEDGER"],
     default: "headgate_migrations",
-    commands: ASKING,
+    commands: BUNDLED.filter((name) => name !== "version"),
     help: "Ledger table, schema.table or table",
   },
   databaseUrlFile: {
@@ -181,7 +192,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     variables: ["HEADGATE_DEADLINE"],
     default: "0",
     defaults: { wait: "10m" },
-    commands: [...GATED, "wait"],
+    commands: [...GATED, "wait", "drill"],
     help: "Bound of the whole command; 0 is none",
   },
   stay: {
@@ -237,6 +248,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   },
   ...OPERATOR_SETTINGS,
   ...MANIFEST_SETTINGS,
+  ...DRILL_SETTINGS,
   json: {
     flag: "json",
     variables: ["HEADGATE_JSON"],

@@ -3,6 +3,7 @@ import { COMMANDS, type CommandName } from "../../src/config/commands.ts";
 import { type ConfigInput, type Flags, loadSettings } from "../../src/config/config.ts";
 import { SCHEMAS } from "../../src/config/setting-values.ts";
 import { SETTINGS, type SettingName, type Settings } from "../../src/config/settings.ts";
+import { scratchOf } from "../../src/core/drill-scratch.ts";
 import { HeadgateError } from "../../src/core/error.ts";
 
 type Strings = Readonly<Record<string, string>>;
@@ -56,12 +57,17 @@ const DEFAULTS: Settings = {
   secret: undefined,
   urlKey: "url",
   directUrlKey: "direct-url",
-  replicas: 3,
+  pods: 3,
   jobDeadline: 600_000,
   probeTimeout: 2000,
   probePeriod: 5000,
   probeFailures: 132,
   out: undefined,
+  replicas: 24,
+  kill: 5,
+  drillSchema: "new",
+  contrast: false,
+  runner: undefined,
   json: false,
   logFormat: "auto",
   logLevel: "info",
@@ -116,12 +122,17 @@ const VALUES: { readonly [Name in SettingName]: readonly [text: string, value: S
   secret: ["db", "db", "a.b-c", "a.b-c", `${SECRET}_X`],
   urlKey: ["uri", "uri", " pgbouncer-uri ", "pgbouncer-uri", `${SECRET} x`],
   directUrlKey: ["uri", "uri", "a.b_c", "a.b_c", `${SECRET}/x`],
-  replicas: ["5", 5, "12", 12, "0"],
+  pods: ["5", 5, "12", 12, "0"],
   jobDeadline: ["15m", 900_000, "30", 30_000, "1500ms"],
   probeTimeout: ["3s", 3000, "1", 1000, "0"],
   probePeriod: ["10s", 10_000, "1m", 60_000, `${SECRET}s`],
   probeFailures: ["60", 60, "200", 200, "1e3"],
   out: ["./chart", "./chart", " o ", "o", undefined],
+  replicas: ["2", 2, "0048", 48, "1"],
+  kill: ["0", 0, "1000", 1000, "1001"],
+  drillSchema: ["existing", "existing", "NEW", "new", SECRET],
+  contrast: ["true", true, "no", false, SECRET],
+  runner: ["headgate_drill_0123456789ab.ledger", scratchOf("0123456789ab", undefined), "app.headgate_drill_0123456789ab_ledger", scratchOf("0123456789ab", "app"), "public.headgate_migrations"],
   json: ["on", true, "false", false, SECRET],
   logFormat: ["text", "text", "JSON", "json", SECRET],
   logLevel: ["debug", "debug", "Error", "error", SECRET],
