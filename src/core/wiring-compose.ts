@@ -16,7 +16,7 @@ const BANNER: readonly string[] = [
   "TEST FIXTURE ONLY: a well-known password, a server and a pooler without TLS and without a volume.",
   "Ports are bound to 127.0.0.1. For production take the services migrate and app, and your own database.",
   "",
-  'Printed by "headgate manifest compose". docker compose up --wait brings it up: PostgreSQL, PgBouncer',
+  'Printed by "headgate manifest compose". docker compose up --detach brings it up: PostgreSQL, PgBouncer',
   "in transaction mode with fewer connections than clients, one service that migrates directly, and",
 ];
 
