@@ -129,6 +129,7 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   json: toBoolean,
   logFormat: choice("auto", "json", "text"),
   logLevel: choice("debug", "info", "warn", "error"),
+  terminationLog: toPath,
   envFile: toPath,
 };
 

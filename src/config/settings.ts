@@ -103,6 +103,8 @@ export interface Settings {
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
   readonly logLevel: Level;
+  /** Undefined: Kubernetes' own file, where there is one. */
+  readonly terminationLog: string | undefined;
   readonly envFile: string | undefined;
 }
 
@@ -271,6 +273,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     default: "info",
     commands: ASKING,
     help: "debug, info, warn or error",
+  },
+  terminationLog: {
+    flag: "termination-log",
+    argument: "<file>",
+    variables: ["HEADGATE_TERMINATION_LOG"],
+    commands: ["up", "seed", "wait"],
+    help: "File for a failure's reason; else /dev/termination-log if there",
   },
   envFile: {
     flag: "env-file",

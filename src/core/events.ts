@@ -82,6 +82,7 @@ export const EVENTS = {
   "connection.lost": { level: "warn", message: "Connection lost; trying again" },
   "settings.ignored": { level: "warn", message: "Connection parameters ignored" },
   "command.failed": { level: "error", message: "Command failed" },
+  "termination.unlogged": { level: "warn", message: "Termination log could not be written" },
   "probe.not-ready": { level: "warn", message: "Schema is not at head" },
   "server.notice": { level: "debug", message: "Server notice" },
 } as const;

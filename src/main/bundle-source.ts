@@ -1,6 +1,5 @@
 /** Where the migrations come from: a folder, or the binary itself. */
-import { HeadgateError } from "../core/error.ts";
-import { headOf, isNonEmpty } from "../core/head.ts";
+import { headOf, nonEmptyBundle } from "../core/head.ts";
 import type { BundleSource } from "../flow/access.ts";
 import { readMigrationFolder } from "../runtime/files.ts";
 
@@ -12,17 +11,9 @@ import { readMigrationFolder } from "../runtime/files.ts";
 export async function bundleSource(folder: string | undefined): Promise<BundleSource> {
   if (folder === undefined) {
     const { HEAD, loadEmbedded } = await import("../embed/source.ts");
-    return { head: HEAD, load: async () => nonEmpty(await loadEmbedded()) };
+    return { head: HEAD, load: async () => nonEmptyBundle(await loadEmbedded()) };
   }
   const { buildBundle } = await import("../core/bundle.ts");
-  const bundle = nonEmpty(buildBundle(readMigrationFolder(folder), folder));
+  const bundle = nonEmptyBundle(buildBundle(readMigrationFolder(folder), folder));
   return { head: headOf(bundle), load: async () => bundle };
-}
-
-function nonEmpty<T>(bundle: readonly T[]): readonly [T, ...T[]] {
-  if (isNonEmpty(bundle)) return bundle;
-  throw new HeadgateError("Cannot use the migrations: there are none", {
-    code: "bundle-invalid",
-    hint: "An empty bundle is never at head: name a folder with --dir",
-  });
 }

@@ -238,6 +238,7 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     return headgate(["up"], withUrl(`${url}?pgbouncer=true`, DEBUG));
   },
   "command.failed": () => headgate(["up"]),
+  "termination.unlogged": () => headgate(["up", "--termination-log", "/nowhere/log"]),
   "probe.not-ready": () => onFresh("probe"),
   "server.notice": async () => {
     const noisy = migrationFolder({ "1_noisy.sql": "do $$ begin raise notice 'hello'; end $$;" });

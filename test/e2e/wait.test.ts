@@ -1,11 +1,13 @@
 /** `wait`: whatever is not there yet comes up behind its back, and it says why it waits until then. */
 import { describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { BUILD, holdSnapshot, outsideFolder, untilBuilding } from "../support/build.ts";
 import { migrationFolder } from "../support/folder.ts";
 import { type Event, headgate, start, withUrl } from "../support/headgate.ts";
 import { atAddress } from "../support/postgres-admin.ts";
 import { asRole, query } from "../support/query.ts";
+import { createScratchFolder } from "../support/scratch.ts";
 import { openStub } from "../support/stub-server.ts";
 import { useServers } from "../support/use-servers.ts";
 import { startWaiting } from "../support/waiting.ts";
@@ -153,8 +155,11 @@ describe("what waiting does not cure ends it at once", () => {
 describe("--deadline", () => {
   test("ends it with 6 and the last reason", async () => {
     const { url } = await servers.postgres.createDatabase();
-    const run = await headgate(["wait", "--dir", dir, "--deadline", "700ms"], withUrl(url));
+    const file = join(createScratchFolder("termination"), "log");
+    const args = ["wait", "--dir", dir, "--deadline", "700ms", "--termination-log", file];
+    const run = await headgate(args, withUrl(url));
     expect(run.status).toBe(6);
+    expect(await Bun.file(file).text()).toContain("fresh: nothing is applied yet");
     expect(run.events.at(-1)).toMatchObject({ event: "command.failed", code: "deadline-passed" });
     expect(String(run.events.at(-1)?.["reason"])).toContain("fresh: nothing is applied yet");
   });

@@ -48,7 +48,9 @@ export async function openStack(args: Arguments): Promise<Stack> {
   const name = await nameAt(direct, "PostgreSQL does not answer at HARNESS_DIRECT_URL");
   await nameAt(pooled, "The pooler does not answer at HARNESS_POOLED_URL");
   if (!args.destructive) {
-    throw new Missing(`This ends sessions and empties schema public of database ${name}: say --destructive`);
+    throw new Missing(
+      `This ends sessions and empties schema public of database ${name}: say --destructive`,
+    );
   }
   if (args.database !== name) {
     throw new Missing(`The database is ${name}, and --database says ${args.database ?? "nothing"}`);

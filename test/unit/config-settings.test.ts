@@ -71,6 +71,7 @@ const DEFAULTS: Settings = {
   json: false,
   logFormat: "auto",
   logLevel: "info",
+  terminationLog: undefined,
   envFile: undefined,
 };
 
@@ -136,6 +137,7 @@ const VALUES: { readonly [Name in SettingName]: readonly [text: string, value: S
   json: ["on", true, "false", false, SECRET],
   logFormat: ["text", "text", "JSON", "json", SECRET],
   logLevel: ["debug", "debug", "Error", "error", SECRET],
+  terminationLog: ["/t/a", "/t/a", "b", "b", undefined],
   envFile: ["/run/env", "/run/env", "e", "e", undefined],
 };
 
