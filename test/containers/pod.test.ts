@@ -1,5 +1,6 @@
 /** The printed objects in a real engine: what stands before the application holds it back until the schema is there. */
 import { afterEach, beforeAll, expect, test } from "bun:test";
+import { COMMANDS } from "../../src/config/commands.ts";
 import type { Deployment, Job } from "../../src/core/kubernetes.ts";
 import { APP_IMAGE, buildHeadgateImages, HEADGATE_IMAGE } from "../support/docker.ts";
 import { migrationFolder } from "../support/folder.ts";
@@ -144,3 +145,23 @@ test("a Job and pods of another image than the manifest's are named as such, and
   expect(waiting.story).not.toContain("started app");
   expect(await query(url, "select from pg_tables where schemaname = 'public'")).toEqual([]);
 }, 240_000);
+
+/** Where the binary can copy itself: the probe runs from the shared volume, not from the image. */
+if ("install" in COMMANDS) {
+  test("an init container installs the binary where the application's probe finds it", async () => {
+    const { secrets } = await database();
+    const { job, pod } = await wired();
+    const waiting = start(pod, secrets);
+    await untilSaid(waiting, "wait-for-schema", '"state":"fresh"');
+    expect((await runJobPod(job as NonNullable<typeof job>, secrets)).status).toBe(0);
+    await waiting.ready;
+    expect(waiting.story).toEqual([
+      "started install-headgate",
+      "exited install-headgate 0",
+      "started wait-for-schema",
+      "exited wait-for-schema 0",
+      "started app",
+      "probed app 0",
+    ]);
+  }, 240_000);
+}
