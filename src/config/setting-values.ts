@@ -83,6 +83,7 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   deadline: toDurationMs,
   stay: toBoolean,
   lockId: v.optional(parsed(toInt8, "must be a 64-bit integer")),
+  reclaimOrphans: v.optional(toPositiveMs),
   atomic: toBoolean,
   cancelOrphanedBuild: toBoolean,
   to: v.optional(parsed(toVersion, "must be a version number")),

@@ -55,6 +55,8 @@ export interface Settings {
   readonly deadline: number;
   readonly stay: boolean;
   readonly lockId: bigint | undefined;
+  /** Undefined: nobody is ended. */
+  readonly reclaimOrphans: number | undefined;
   readonly atomic: boolean;
   readonly cancelOrphanedBuild: boolean;
   readonly to: number | undefined;
@@ -210,6 +212,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     variables: ["HEADGATE_LOCK_ID"],
     commands: NEAR_GATE,
     help: "Also hold (locks: look at) this advisory key of another tool",
+  },
+  reclaimOrphans: {
+    flag: "reclaim-orphans",
+    argument: "<age>",
+    variables: ["HEADGATE_RECLAIM_ORPHANS"],
+    commands: GATED,
+    help: "End session-level holders idle this long; may end a living migrator",
   },
   atomic: {
     flag: "atomic",

@@ -61,6 +61,16 @@ export const EVENTS = {
   "drill.cleaned": { level: "info", message: "Scratch place removed" },
   "drill.left": { level: "warn", message: "Scratch place could not be removed" },
   "lock.released": { level: "warn", message: "Session that held the lock ended" },
+  "orphan.suspected": {
+    level: "warn",
+    message:
+      "A needed lock is session-level and idle: an orphan or an idle living holder, which SQL cannot tell apart",
+  },
+  "orphan.reclaimed": {
+    level: "warn",
+    message: "Idle session-level holder ended; it may have been a living migrator",
+  },
+  "orphan.spared": { level: "warn", message: "Idle session-level holder left alone" },
   "seed.written": { level: "info", message: "Row seeded" },
   "seed.file-ran": { level: "info", message: "Seed file ran" },
   "seed.skipped": { level: "info", message: "Seeding skipped" },
