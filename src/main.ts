@@ -6,30 +6,32 @@
 import { announceTargets } from "./cli/announce-targets.ts";
 import type { Shape as FailureShape } from "./cli/failure.ts";
 import { commandOf, type Invocation, parseArgv } from "./cli/parse-argv.ts";
-import type { Outcome, Seeds } from "./cli/run.ts";
+import type { Invoked, Outcome, Seeds } from "./cli/run.ts";
 import { loadConnection, loadSettings } from "./config/config.ts";
 import type { Env } from "./config/libpq-env.ts";
 import { redact, secretsOf } from "./config/redact.ts";
 import { SETTINGS, type Settings } from "./config/settings.ts";
 import { EVENTS } from "./core/events.ts";
-import { headOf, nonEmptyBundle } from "./core/head.ts";
 import type { Run } from "./db/record.ts";
-import type { BundleSource, World } from "./flow/access.ts";
+import type { World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
+import { bundleSource } from "./main/bundle-source.ts";
+import { manifest, version } from "./main/offline.ts";
 import type { Confirm } from "./ports.ts";
 import { clockUntil } from "./runtime/clock.ts";
-import { readFile, readMigrationFolder } from "./runtime/files.ts";
+import { readFile } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
 import { createStop, type Stop } from "./runtime/stop.ts";
 
 /** What is known of this run so far. */
 interface Shape extends FailureShape {
   readonly stop: Stop;
-  command: Command["command"] | undefined;
+  command: Invoking["command"] | undefined;
   settings: Settings | undefined;
 }
 
-type Command = Extract<Invocation, { readonly kind: "command" }>;
+type Invoking = Extract<Invocation, { readonly kind: "command" }>;
+type Asking = Invoking & Pick<Invoked, "command">;
 
 async function main(argv: readonly string[]): Promise<Outcome> {
   process.exitCode = 1;
@@ -88,30 +90,32 @@ async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
   shape.settings = settings;
   shape.isJson = settings.json;
   shape.log = logFor(shape, settings);
-  if (invocation.command === "version") return version(settings.dir, settings.json);
-  if (invocation.command === "up" && settings.skipMigrations === "yield") {
+  const { command } = invocation;
+  if (command === "version") return version(settings.dir, settings.json);
+  if (command === "manifest") return manifest(invocation, settings);
+  if (command === "up" && settings.skipMigrations === "yield") {
     const { yieldMigrations } = await import("./cli/run.ts");
     return yieldMigrations(shape.log, settings);
   }
-  return ask(invocation, shape, settings, env);
+  return ask({ ...invocation, command }, shape, settings, env);
 }
 
 /** The commands that need a database. */
 async function ask(
-  invocation: Command,
+  invocation: Asking,
   shape: Shape,
   settings: Settings,
   env: Env,
 ): Promise<Outcome> {
   const { command } = invocation;
-  if (command === "version") throw new TypeError("version needs no database");
   const source = await bundleSource(settings.dir);
   const targets = loadConnection(command, settings, env, readFile);
   const { main: target, direct } = targets;
   shape.secrets = [target, direct].flatMap((each) => (each ? secretsOf(each) : []));
   announceTargets(shape, targets);
   if (shape.isProbe) shape.stop.after(settings.timeout - performance.now(), "--timeout");
-  else if (settings.deadline > 0) shape.stop.after(settings.deadline, "--deadline");
+  else if (settings.deadline > 0 && command !== "wait")
+    shape.stop.after(settings.deadline, "--deadline");
   const stop = shape.stop.signal;
   const clock = clockUntil(stop);
   const world: World = { clock, log: shape.log, random: Math.random, stop, openReader };
@@ -125,7 +129,7 @@ async function ask(
   };
   const confirm: Confirm = async (text) => (await import("./runtime/confirm.ts")).confirm(text);
   const spawn = async () => (await import("./runtime/spawn.ts")).createSpawn(process, env);
-  const invoked = { ...invocation, command, settings, identify, seeds, confirm, spawn };
+  const invoked = { ...invocation, settings, identify, seeds, confirm, spawn };
   return run(world, access, source, invoked);
 }
 
@@ -139,7 +143,7 @@ const openReader: World["openReader"] = async (options) => {
 
 /** What is to be seeded, or must be; most probes ask for neither, and load nothing for it. */
 async function seedsOf(
-  command: Command["command"],
+  command: Asking["command"],
   shape: Shape,
   settings: Settings,
   env: Env,
@@ -162,24 +166,6 @@ async function identify(): Promise<Run> {
   const { hostAndPid } = await import("./runtime/host.ts");
   const { VERSION } = await import("./embed/version.ts");
   return { id: crypto.randomUUID(), place: hostAndPid(process.pid), toolVersion: VERSION };
-}
-
-async function bundleSource(folder: string | undefined): Promise<BundleSource> {
-  if (folder === undefined) {
-    const { HEAD, loadEmbedded } = await import("./embed/source.ts");
-    return { head: HEAD, load: async () => nonEmptyBundle(await loadEmbedded()) };
-  }
-  const { buildBundle } = await import("./core/bundle.ts");
-  const bundle = nonEmptyBundle(buildBundle(readMigrationFolder(folder), folder));
-  return { head: headOf(bundle), load: async () => bundle };
-}
-
-async function version(folder: string | undefined, isJson: boolean): Promise<Outcome> {
-  const { COMMIT, VERSION } = await import("./embed/version.ts");
-  const { head } = await bundleSource(folder);
-  const { renderVersion } = await import("./cli/render-version.ts");
-  const stdout = renderVersion({ version: VERSION, commit: COMMIT, head }, isJson);
-  return { stdout, exitStatus: 0 };
 }
 
 function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">): World["log"] {

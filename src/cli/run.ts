@@ -3,6 +3,7 @@ import type { CommandName } from "../config/commands.ts";
 import type { Flags } from "../config/config.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Access, BundleSource, World } from "../flow/access.ts";
+import { expectBundle, shortOf } from "../flow/expect-bundle.ts";
 import type { RequiredSeeds } from "../flow/required-seeds.ts";
 import type { Seeding } from "../flow/seeding.ts";
 import type { Work } from "../flow/up-task.ts";
@@ -20,7 +21,7 @@ export interface Outcome {
 
 /** A command with all that its flags and variables say. */
 export interface Invoked extends Operands {
-  readonly command: Exclude<CommandName, "version">;
+  readonly command: Exclude<CommandName, "version" | "manifest">;
   readonly settings: Settings;
   /** Asked by commands that may write: the run as the ledger remembers it. */
   readonly identify: () => Promise<Work["run"]>;
@@ -50,6 +51,7 @@ export async function run(
   source: BundleSource,
   invoked: Invoked,
 ): Promise<Outcome> {
+  expectBundle(source.head, invoked.settings.expectBundle);
   switch (invoked.command) {
     case "up":
       return runUp(world, access, source, invoked);
@@ -57,6 +59,8 @@ export async function run(
       return runSeed(world, access, source, invoked);
     case "probe":
       return runProbe(world, access, source, invoked);
+    case "wait":
+      return (await import("./run-wait.ts")).runWait(world, access, source, invoked);
     case "status":
       return runStatus(world, access, source, invoked);
     case "plan":
@@ -102,6 +106,7 @@ const runUp: Runner = async (world, access, source, { settings, identify, seeds 
   world.log("database.ready", {
     path: report.path,
     head: report.head,
+    bundle: shortOf(source.head),
     applied: report.applied.length,
     waited_ms: report.waitedMs,
   });
@@ -134,11 +139,12 @@ const runProbe: Runner = async (world, access, source, { settings, seeds }) => {
   const wish = { policy: settings.policy, seeds: seeds.required };
   const { isReady, state, head, reason } = await probe(world, access, source.head, wish);
   const exitStatus = isReady ? 0 : 1;
+  const bundle = shortOf(source.head);
   if (settings.json) {
-    return { stdout: toJson("probe", { ready: isReady, state, head, reason }), exitStatus };
+    return { stdout: toJson("probe", { ready: isReady, state, head, bundle, reason }), exitStatus };
   }
   if (isReady) return { stdout: `${reason}\n`, exitStatus };
-  world.log("probe.not-ready", { state, head, reason });
+  world.log("probe.not-ready", { state, head, bundle, reason });
   return { stdout: "", exitStatus };
 };
 

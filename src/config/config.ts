@@ -39,7 +39,7 @@ export function loadSettings(input: ConfigInput): {
     // Most keep their default, and most commands ask for few of them: read when asked for.
     const get = given
       ? () => value
-      : () => v.parse(SCHEMAS[name], (SETTINGS[name] as Setting).default);
+      : () => v.parse(SCHEMAS[name], defaultOf(SETTINGS[name], input.command));
     Object.defineProperty(settings, name, { get, enumerable: true });
   }
   throwIfAny(errors);
@@ -67,6 +67,10 @@ export function loadConnection(
       allowCleartext: settings.allowCleartext,
     },
   });
+}
+
+function defaultOf(setting: Setting, command: CommandName): string | undefined {
+  return setting.defaults?.[command] ?? setting.default;
 }
 
 interface Given {

@@ -10,6 +10,7 @@ export type Level = "debug" | "info" | "warn" | "error";
 export const EVENTS = {
   "database.ready": { level: "info", message: "Database ready" },
   "schema.at-head": { level: "info", message: "Schema is at head; the gate is not needed" },
+  "schema.awaited": { level: "info", message: "Schema is not ready yet; waiting" },
   "migrations.verified": {
     level: "info",
     message: "Migrations are another runner's; schema is at head",

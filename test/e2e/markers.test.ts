@@ -131,6 +131,7 @@ const onHead = async (...args: readonly string[]): Promise<Run> =>
 const table: Readonly<Record<EventName, () => Promise<Run>>> = {
   "database.ready": () => onHead("up"),
   "schema.at-head": () => onHead("up"),
+  "schema.awaited": () => onFresh("wait", "--deadline", "300ms"),
   "migrations.verified": () => onHead("up", "--skip-migrations", "verify"),
   "migrations.yielded": () => headgate(["up", "--skip-migrations", "yield"]),
   "peek.failed": async () => {
