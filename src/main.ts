@@ -6,19 +6,21 @@
 import type { Shape as FailureShape } from "./cli/failure.ts";
 import { commandOf, type Invocation, parseArgv } from "./cli/parse-argv.ts";
 import type { Outcome, Seeds } from "./cli/run.ts";
+import { needsDatabase } from "./config/commands.ts";
 import { loadConnection, loadSettings } from "./config/config.ts";
 import type { Env } from "./config/libpq-env.ts";
 import { redact, secretsOf } from "./config/redact.ts";
 import { SETTINGS, type Settings } from "./config/settings.ts";
 import { HeadgateError } from "./core/error.ts";
 import { EVENTS } from "./core/events.ts";
-import { headOf, isNonEmpty } from "./core/head.ts";
 import { describeTarget } from "./core/target.ts";
 import type { Run } from "./db/record.ts";
-import type { BundleSource, World } from "./flow/access.ts";
+import { COMMIT, TARGET, VERSION } from "./embed/version.ts";
+import type { World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
+import { openSource, type Source } from "./runtime/bundle-source.ts";
 import { clockUntil, stopped } from "./runtime/clock.ts";
-import { readFile, readMigrationFolder } from "./runtime/files.ts";
+import { readFile } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
 
 /** What is known of this run so far. */
@@ -27,6 +29,9 @@ interface Shape extends FailureShape {
 }
 
 type Command = Extract<Invocation, { readonly kind: "command" }>;
+
+/** How the executable was started; from source there is none. */
+const START = TARGET === undefined ? undefined : process;
 
 /** How long a stopped command may take to close what it has open. */
 const STOP_GRACE_MS = 1500;
@@ -74,6 +79,12 @@ async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
   shape.isJson = settings.json;
   shape.log = logFor(shape, settings);
   if (invocation.command === "version") return version(settings.dir, settings.json);
+  const { command } = invocation;
+  if (command === "bundle" || command === "install") {
+    const { runPack } = await import("./cli/run-pack.ts");
+    const packing = { command, settings, folder: invocation.folder };
+    return runPack(packing, await import("./runtime/pack.ts"), START);
+  }
   if (invocation.command === "up" && settings.skipMigrations === "yield") {
     const { yieldMigrations } = await import("./cli/run.ts");
     return yieldMigrations(shape.log, settings);
@@ -89,8 +100,8 @@ async function ask(
   env: Env,
 ): Promise<Outcome> {
   const { command } = invocation;
-  if (command === "version") throw new TypeError("version needs no database");
-  const source = await bundleSource(settings.dir);
+  if (!needsDatabase(command)) throw new TypeError(`${command} needs no database`);
+  const source = await sourceOf(settings.dir);
   const { main: target, direct, ignored } = loadConnection(command, settings, env, readFile);
   shape.secrets = [target, direct].flatMap((each) => (each ? secretsOf(each) : []));
   for (const each of direct ? [target, direct] : [target]) {
@@ -104,7 +115,7 @@ async function ask(
   const stop = shape.stop.signal;
   const world: World = { clock: clockUntil(stop), log: shape.log, random: Math.random, stop };
   const { run } = await import("./cli/run.ts");
-  const seeds = await seedsOf(command, shape, settings, env);
+  const seeds = await seedsOf(command, shape, settings, { env, readSeeds: source.readSeeds });
   const access = {
     main: target,
     direct,
@@ -123,15 +134,14 @@ async function seedsOf(
   command: Command["command"],
   shape: Shape,
   settings: Settings,
-  env: Env,
+  given: { readonly env: Env; readonly readSeeds: Source["readSeeds"] },
 ): Promise<Seeds> {
   if (!SETTINGS.seeds.commands.includes(command)) return {};
   if (shape.isProbe && !settings.requireSeeds) return {};
   const { loadSeeds } = await import("./cli/load-seeding.ts");
   const { loadRbacSpec, RBAC_MARK: mark } = await import("./embed/rbac.ts");
-  const { readSeedFolder } = await import("./runtime/seed-folder.ts");
   const { createVault } = await import("./runtime/vault.ts");
-  const world = { env, readFile, mark, loadSpec: loadRbacSpec, readSeedFolder, createVault };
+  const world = { ...given, readFile, mark, loadSpec: loadRbacSpec, createVault };
   const seeds = await loadSeeds(command, settings, world);
   const password = seeds.seeding?.password.given;
   if (password !== undefined) shape.secrets = [...shape.secrets, password];
@@ -141,36 +151,18 @@ async function seedsOf(
 /** Only who may write needs a name, so a reader loads nothing for it. */
 async function identify(): Promise<Run> {
   const { hostAndPid } = await import("./runtime/host.ts");
-  const { VERSION } = await import("./embed/version.ts");
   return { id: crypto.randomUUID(), place: hostAndPid(process.pid), toolVersion: VERSION };
 }
 
-async function bundleSource(folder: string | undefined): Promise<BundleSource> {
-  if (folder === undefined) {
-    const { HEAD, loadEmbedded } = await import("./embed/source.ts");
-    return { head: HEAD, load: async () => nonEmpty(await loadEmbedded()) };
-  }
-  const { buildBundle } = await import("./core/bundle.ts");
-  const bundle = nonEmpty(buildBundle(readMigrationFolder(folder), folder));
-  return { head: headOf(bundle), load: async () => bundle };
-}
-
-function nonEmpty<T>(bundle: readonly T[]): readonly [T, ...T[]] {
-  if (isNonEmpty(bundle)) return bundle;
-  throw new HeadgateError("Cannot use the migrations: there are none", {
-    code: "bundle-invalid",
-    hint: "An empty bundle is never at head: name a folder with --dir",
-  });
+function sourceOf(folder: string | undefined): Promise<Source> {
+  return openSource({ folder, start: START, embedded: () => import("./embed/source.ts") });
 }
 
 async function version(folder: string | undefined, isJson: boolean): Promise<Outcome> {
-  const { COMMIT, VERSION } = await import("./embed/version.ts");
-  const { head } = await bundleSource(folder);
+  const { head, origin } = await sourceOf(folder);
   const { renderVersion } = await import("./cli/render-version.ts");
-  return {
-    stdout: renderVersion({ version: VERSION, commit: COMMIT, head }, isJson),
-    exitStatus: 0,
-  };
+  const build = { version: VERSION, commit: COMMIT, target: TARGET, runtimes: process.versions };
+  return { stdout: renderVersion({ ...build, head, origin }, isJson), exitStatus: 0 };
 }
 
 /** @param timeMs From now; a probe's may be over already. */

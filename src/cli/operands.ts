@@ -1,4 +1,4 @@
-/** The words behind a command: `down N`, `locks release PID`, `resolve VERSION`. */
+/** The words behind a command: `down N`, `locks release PID`, `resolve VERSION`, `install FOLDER`. */
 import type { CommandName } from "../config/commands.ts";
 import { nearest } from "./nearest.ts";
 import { usage } from "./usage-error.ts";
@@ -9,6 +9,8 @@ export interface Operands {
   readonly count: number;
   /** `locks release PID`, `resolve VERSION`; undefined: the command was given none. */
   readonly target: number | undefined;
+  /** `install FOLDER`. */
+  readonly folder?: string;
 }
 
 const RELEASE = "release";
@@ -19,6 +21,7 @@ export const SIGNATURES: Readonly<Partial<Record<CommandName, string>>> = {
   down: " [N]",
   locks: " [release PID]",
   resolve: " VERSION",
+  install: " FOLDER",
 };
 
 /** Reads them. @throws {HeadgateError} `usage` for a surplus, missing or malformed word */
@@ -28,6 +31,8 @@ export function readOperands(command: CommandName, words: readonly string[]): Op
       return { count: readCount(only(command, words)), target: undefined };
     case "resolve":
       return { count: 1, target: readVersion(only(command, words)) };
+    case "install":
+      return { count: 1, target: undefined, folder: readFolder(only(command, words)) };
     case "locks":
       return { count: 1, target: readHolder(words) };
     default:
@@ -53,6 +58,11 @@ function readVersion(word: string | undefined): number {
   if (version !== undefined) return version;
   const found = word === undefined ? "none is given" : `not "${word}"`;
   throw usage(`resolve takes the version of the row to settle, ${found}`);
+}
+
+function readFolder(word: string | undefined): string {
+  if (word !== undefined && word !== "") return word;
+  throw usage("install takes the folder to copy to, none is given");
 }
 
 function readHolder([action, word, ...others]: readonly string[]): number | undefined {

@@ -11,7 +11,12 @@ export type CommandName =
   | "locks"
   | "resolve"
   | "doctor"
+  | "bundle"
+  | "install"
   | "version";
+
+/** Those that work on files alone. */
+export type OfflineCommand = "bundle" | "install" | "version";
 
 /** In the order of the help. */
 export const COMMANDS: Readonly<Record<CommandName, string>> = {
@@ -24,8 +29,17 @@ export const COMMANDS: Readonly<Record<CommandName, string>> = {
   locks: "Who holds or waits for the gate; release PID ends an idle holder",
   resolve: "Settle an interrupted ledger row: --applied or --rolled-back",
   doctor: "What is wrong or will hurt: pooler, settings, privileges, indexes",
+  bundle: "Write an executable that carries your own migrations",
+  install: "Copy this executable, and what it needs to run anywhere, into FOLDER",
   version: "Version, commit and bundle fingerprint",
 };
+
+/** Whether the command asks a database. */
+export function needsDatabase(
+  command: CommandName,
+): command is Exclude<CommandName, OfflineCommand> {
+  return command !== "version" && command !== "bundle" && command !== "install";
+}
 
 /** Other names of commands. */
 export const ALIASES: Readonly<Record<string, CommandName>> = { migrate: "up", check: "probe" };

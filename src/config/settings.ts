@@ -5,8 +5,9 @@
 import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
-import { COMMANDS, type CommandName } from "./commands.ts";
+import { COMMANDS, type CommandName, needsDatabase } from "./commands.ts";
 import { OPERATOR_SETTINGS } from "./operator-settings.ts";
+import { PACK_SETTINGS } from "./pack-settings.ts";
 import { SEED_SETTINGS } from "./seed-flags.ts";
 
 /** One row of the table: where a setting comes from, and who has it. */
@@ -22,7 +23,7 @@ export interface Setting {
 }
 
 const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
-const ASKING: readonly CommandName[] = ALL.filter((name) => name !== "version");
+const ASKING: readonly CommandName[] = ALL.filter(needsDatabase);
 const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
 /** Those that have to do with the gate, inside it or beside it. */
 const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
@@ -67,6 +68,8 @@ export interface Settings {
   readonly yes: boolean;
   readonly force: boolean;
   readonly sample: number;
+  readonly migrations: string | undefined;
+  readonly output: string | undefined;
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
   readonly logLevel: Level;
@@ -82,7 +85,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flag: "dir",
     argument: "<folder>",
     variables: ["HEADGATE_DIR"],
-    commands: ALL,
+    commands: [...ASKING, "version"],
     help: "Migrations of this folder instead of the embedded ones",
   },
   ledger: {
@@ -199,6 +202,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     help: "Answer by exit status: 0, 3, 4, 5, 7, 8 or 9",
   },
   ...OPERATOR_SETTINGS,
+  ...PACK_SETTINGS,
   json: {
     flag: "json",
     variables: ["HEADGATE_JSON"],

@@ -17,8 +17,15 @@ function command(
 }
 
 /** A command with the least that it must be given, and what that is read as. */
-function least(name: CommandName): { readonly argv: readonly string[]; readonly target?: number } {
+function least(name: CommandName): Least {
+  if (name === "install") return { argv: [name, "/to"], more: { folder: "/to" } };
   return name === "resolve" ? { argv: [name, "7"], target: 7 } : { argv: [name] };
+}
+
+interface Least {
+  readonly argv: readonly string[];
+  readonly target?: number;
+  readonly more?: { readonly folder: string };
 }
 
 /** Words stand apart at single blanks; `_` is an empty one. */
@@ -38,8 +45,8 @@ function refusal(argv: readonly string[]): HeadgateError {
 
 describe("parseArgv() reads", () => {
   test.each(COMMAND_NAMES)("the command %s", (name) => {
-    const { argv, target } = least(name);
-    expect(parseArgv(argv)).toEqual(command(name, {}, 1, target));
+    const { argv, target, more } = least(name);
+    expect(parseArgv(argv)).toEqual({ ...command(name, {}, 1, target), ...more });
   });
 
   test.each(Object.entries(ALIASES))("%s as %s", (alias, name) => {
@@ -68,6 +75,7 @@ describe("parseArgv() reads", () => {
     ["locks --sample 1s release 12", command("locks", { sample: "1s" }, 1, 12)],
     ["resolve 12 --applied", command("resolve", { applied: "true" }, 1, 12)],
     ["resolve --rolled-back 0012", command("resolve", { rolledBack: "true" }, 1, 12)],
+    ["bundle -o next", command("bundle", { output: "next" })],
     ["--json up", command("up", { json: "true" })],
     ["--ledger x up", command("up", { ledger: "x" })],
   ];
@@ -138,10 +146,11 @@ describe("parseArgv() leaves a value as it was written:", () => {
     for (const [name, { flag, argument, commands }] of Object.entries(SETTINGS)) {
       if (argument !== undefined) continue;
       for (const each of commands) {
-        const { argv, target } = least(each);
-        expect(parseArgv([...argv, `--${flag}`])).toEqual(
-          command(each, { [name]: "true" }, 1, target),
-        );
+        const { argv, target, more } = least(each);
+        expect(parseArgv([...argv, `--${flag}`])).toEqual({
+          ...command(each, { [name]: "true" }, 1, target),
+          ...more,
+        });
       }
     }
   });
@@ -226,6 +235,8 @@ describe("parseArgv() refuses", () => {
       'resolve takes the version of the row to settle, not "last"',
       'Run "headgate --help"',
     ],
+    ["install", "install takes the folder to copy to, none is given", 'Run "headgate --help"'],
+    ["install a b", 'install takes no argument "b"', 'Run "headgate --help"'],
     ["resolve 1 2", 'resolve takes no argument "2"', 'Run "headgate --help"'],
   ];
   test.each(table)("%s", (line, problem, hint) => {
