@@ -87,14 +87,15 @@ function put(file: string, outfile: string): void {
   renameSync(next, outfile);
 }
 
-function hostTarget(): string {
+/** Of this machine. */
+export function hostTarget(): string {
   const report = process.report.getReport() as { readonly header?: Record<string, unknown> };
   const isMusl = process.platform === "linux" && !report.header?.["glibcVersionRuntime"];
   return `${process.platform}-${process.arch}${isMusl ? "-musl" : ""}`;
 }
 
 /** HEADGATE_COMMIT for a build outside of a checkout. */
-function commit(): string {
+export function commit(): string {
   if (process.env["HEADGATE_COMMIT"]) return process.env["HEADGATE_COMMIT"];
   try {
     return execFileSync("git", ["rev-parse", "--short=12", "HEAD"], { cwd: ROOT, stdio: "pipe" })

@@ -83,12 +83,21 @@ function replace(to: string, write: (temporary: string) => void): void {
     sync(temporary);
     renameSync(temporary, to);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    removeQuietly(temporary);
     throw new HeadgateError(`Cannot write ${to}: ${messageOf(error)}`, {
       code: "config-invalid",
       hint: "Name a place in a folder that exists, that this user may write, and that has room",
       cause: error,
     });
+  }
+}
+
+/** What led here matters more; on a read-only file system even a file that is not there cannot be removed. */
+function removeQuietly(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // It stays, or was never there.
   }
 }
 

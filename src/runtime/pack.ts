@@ -39,14 +39,20 @@ const LIBRARIES = "lib";
 interface Kind {
   readonly loader: RegExp;
   readonly libraries: readonly string[];
+  /** Taken along where it is. */
+  readonly companion?: string;
 }
 
 const GLIBC: Kind = {
   loader: /^ld-linux-/,
   libraries: ["libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0"],
 };
-/** The runtime for musl also links to the C++ library. */
-const MUSL: Kind = { loader: /^ld-musl-/, libraries: ["libstdc++.so.6", "libgcc_s.so.1"] };
+/** The runtime for musl links to the C++ library, and that, as most systems build it, to another one. */
+const MUSL: Kind = {
+  loader: /^ld-musl-/,
+  libraries: ["libstdc++.so.6"],
+  companion: "libgcc_s.so.1",
+};
 
 /**
  * Reads and checks the folders, then writes the executable as a whole.
@@ -116,8 +122,8 @@ function ownLibraries(): Libraries | undefined {
     .flatMap((folder) => readdirSync(folder))
     .find((name) => kind.loader.test(name));
   if (loader === undefined) return undefined;
-  const files = [loader, ...kind.libraries].map((name) => ({ name, file: findIn(folders, name) }));
-  return { loader, files };
+  const needed = [loader, ...kind.libraries].map((name) => ({ name, file: findIn(folders, name) }));
+  return { loader, files: [...needed, ...companionOf(kind, folders)] };
 }
 
 function mappedLibraries(): readonly string[] {
@@ -127,6 +133,12 @@ function mappedLibraries(): readonly string[] {
   } catch {
     return [];
   }
+}
+
+function companionOf({ companion }: Kind, folders: readonly string[]): Libraries["files"] {
+  if (companion === undefined) return [];
+  const files = folders.map((folder) => join(folder, companion)).filter((file) => existsSync(file));
+  return files.slice(0, 1).map((file) => ({ name: companion, file }));
 }
 
 function findIn(folders: readonly string[], name: string): string {
