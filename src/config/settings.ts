@@ -2,10 +2,13 @@
  * Every flag and its variable, in one table: the parser, the loader, `--help` and the README all
  * read it. Connection variables (DATABASE_URL, PG*) are in `connection-settings.ts`.
  */
+
+import type { Scratch } from "../core/drill-scratch.ts";
 import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
 import { COMMANDS, type CommandName, needsDatabase } from "./commands.ts";
+import { DRILL_SETTINGS } from "./drill-settings.ts";
 import { OPERATOR_SETTINGS } from "./operator-settings.ts";
 import { PACK_SETTINGS } from "./pack-settings.ts";
 import { SEED_SETTINGS } from "./seed-flags.ts";
@@ -24,10 +27,12 @@ export interface Setting {
 
 const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
 const ASKING: readonly CommandName[] = ALL.filter(needsDatabase);
+/** A drill brings its own migrations and its own ledger. */
+const LEDGERED: readonly CommandName[] = ASKING.filter((name) => name !== "drill");
 const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
 /** Those that have to do with the gate, inside it or beside it. */
 const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
-const WITH_DIRECT: readonly CommandName[] = [...NEAR_GATE, "doctor"];
+const WITH_DIRECT: readonly CommandName[] = [...NEAR_GATE, "doctor", "drill"];
 
 /** Every setting, parsed. Durations are in milliseconds. */
 export interface Settings {
@@ -68,11 +73,19 @@ export interface Settings {
   readonly yes: boolean;
   readonly force: boolean;
   readonly sample: number;
+  readonly replicas: number;
+  readonly kill: number;
+  readonly drillSchema: "new" | "existing";
+  readonly contrast: boolean;
+  /** This process is one runner of that drill. */
+  readonly runner: Scratch | undefined;
   readonly migrations: string | undefined;
   readonly output: string | undefined;
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
   readonly logLevel: Level;
+  /** Undefined: Kubernetes' own file, where there is one. */
+  readonly terminationLog: string | undefined;
   readonly envFile: string | undefined;
 }
 
@@ -85,7 +98,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flag: "dir",
     argument: "<folder>",
     variables: ["HEADGATE_DIR"],
-    commands: [...ASKING, "version"],
+    commands: [...LEDGERED, "version"],
     help: "Migrations of this folder instead of the embedded ones",
   },
   ledger: {
@@ -93,7 +106,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<name>",
     variables: ["HEADGATE_LEDGER"],
     default: "headgate_migrations",
-    commands: ASKING,
+    commands: LEDGERED,
     help: "Ledger table, schema.table or table",
   },
   databaseUrlFile: {
@@ -154,7 +167,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<duration>",
     variables: ["HEADGATE_DEADLINE"],
     default: "0",
-    commands: GATED,
+    commands: [...GATED, "drill"],
     help: "Bound of the whole command; 0 is none",
   },
   lockId: {
@@ -202,6 +215,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     help: "Answer by exit status: 0, 3, 4, 5, 7, 8 or 9",
   },
   ...OPERATOR_SETTINGS,
+  ...DRILL_SETTINGS,
   ...PACK_SETTINGS,
   json: {
     flag: "json",
@@ -225,6 +239,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     default: "info",
     commands: ASKING,
     help: "debug, info, warn or error",
+  },
+  terminationLog: {
+    flag: "termination-log",
+    argument: "<file>",
+    variables: ["HEADGATE_TERMINATION_LOG"],
+    commands: ["up", "seed"],
+    help: "File for a failure's reason; else /dev/termination-log if there",
   },
   envFile: {
     flag: "env-file",

@@ -3,6 +3,7 @@
  * one connection; whatever breaks, the next step reads the ledger again and decides anew.
  */
 import { type DbError, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
+import { HeadgateError } from "../core/error.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
 import type { Connection } from "../db/connection.ts";
 import { type Access, connect, type World } from "./access.ts";
@@ -97,10 +98,16 @@ async function turn<Plan>(loop: Loop<Plan>): Promise<boolean> {
     }
     return isDone;
   } catch (error) {
-    if (loop.world.stop.aborted) throw loop.world.stop.reason;
+    if (loop.world.stop.aborted) throw asStop(loop.world.stop.reason, error);
     await recover(loop, error);
     return false;
   }
+}
+
+/** Whatever broke while the process stops, that is the reason, unless the error says it and more. */
+function asStop(reason: unknown, error: unknown): unknown {
+  const isSame = reason instanceof HeadgateError && error instanceof HeadgateError;
+  return isSame && error.code === reason.code ? error : reason;
 }
 
 async function tryStep<Plan>(loop: Loop<Plan>, session: Session): Promise<boolean> {

@@ -1,8 +1,7 @@
 /** Which migrations this run is about: a folder's, those that the executable carries, or the embedded ones. */
 import { headOfCargo, parseCargo } from "../core/cargo.ts";
 import type { CustomSeeds } from "../core/custom-seeds.ts";
-import { HeadgateError } from "../core/error.ts";
-import { type Head, headOf, isNonEmpty } from "../core/head.ts";
+import { type Head, headOf, isNonEmpty, nonEmptyBundle } from "../core/head.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
 import { ownFile, readCargo, type Start } from "./executable.ts";
 import { readMigrationFolder } from "./files.ts";
@@ -42,7 +41,7 @@ export async function openSource({ folder, start, embedded }: Places): Promise<S
   const { HEAD, loadEmbedded } = await embedded();
   return {
     head: HEAD,
-    load: async () => nonEmpty(await loadEmbedded()),
+    load: async () => nonEmptyBundle(await loadEmbedded()),
     readSeeds: readFolder,
     origin: "embedded",
   };
@@ -61,7 +60,7 @@ async function folderSource(folder: string): Promise<Source> {
 /** The files of a folder, checked. @throws {HeadgateError} `bundle-invalid` */
 export async function loadFolder(folder: string): Promise<NonEmpty<Migration>> {
   const { buildBundle } = await import("../core/bundle.ts");
-  return nonEmpty(buildBundle(readMigrationFolder(folder), folder));
+  return nonEmptyBundle(buildBundle(readMigrationFolder(folder), folder));
 }
 
 function cargoSource(cargo: string): Source {
@@ -69,7 +68,7 @@ function cargoSource(cargo: string): Source {
     head: headOfCargo(cargo),
     load: async () => {
       const { buildBundle } = await import("../core/bundle.ts");
-      return nonEmpty(buildBundle(parseCargo(cargo).migrations, "this executable"));
+      return nonEmptyBundle(buildBundle(parseCargo(cargo).migrations, "this executable"));
     },
     readSeeds: async (folder) => {
       if (folder !== undefined) return readFolder(folder);
@@ -86,12 +85,4 @@ async function readFolder(folder: string | undefined): Promise<CustomSeeds | und
   if (folder === undefined) return undefined;
   const { readSeedFolder } = await import("./seed-folder.ts");
   return readSeedFolder(folder);
-}
-
-function nonEmpty<T>(bundle: readonly T[]): NonEmpty<T> {
-  if (isNonEmpty(bundle)) return bundle;
-  throw new HeadgateError("Cannot use the migrations: there are none", {
-    code: "bundle-invalid",
-    hint: "An empty bundle is never at head: name a folder with --dir",
-  });
 }

@@ -7,6 +7,8 @@ export interface Relay extends Address {
   connections(): number;
   /** Text of every query of every connection, simple and extended, in order. */
   queries(): readonly string[];
+  /** What each connection's client said, byte for byte, in the order in which they came. */
+  said(): readonly Buffer[];
   close(): Promise<void>;
 }
 
@@ -35,6 +37,7 @@ export async function openRelay(target: Address): Promise<Relay> {
     port,
     connections: () => heard.length,
     queries: () => heard.flatMap((chunks) => queriesIn(Buffer.concat(chunks))),
+    said: () => heard.map((chunks) => Buffer.concat(chunks)),
     close: () => {
       for (const socket of sockets) socket.destroy();
       return new Promise((resolve) => server.close(() => resolve()));
