@@ -32,6 +32,13 @@ export function ownFile({ execPath, argv0 }: Start): string {
   return /^ld-(?:linux|musl)/.test(basename(execPath)) ? argv0 : execPath;
 }
 
+/** How to start it once more: through its loader, if that is how it was started. The libraries lie beside the loader. */
+export function ownCommand(start: Start): readonly [program: string, ...flags: readonly string[]] {
+  const { execPath } = start;
+  const file = ownFile(start);
+  return file === execPath ? [file] : [execPath, "--library-path", dirname(execPath), file];
+}
+
 /**
  * What the executable carries, whole and unchanged; undefined: nothing, so it has the default bundle.
  *

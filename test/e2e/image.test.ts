@@ -128,6 +128,17 @@ describe.if(runner.canRun)(`the image, run by ${HOW},`, () => {
       ["an image with glibc, through the loader beside it", glibcRoot, "anywhere"],
       ["an image without any C library", emptyRoot, "anywhere"],
     ];
+    test("a drill through the loader starts its runners through it", () => {
+      const app = runner.image("app-drill", emptyRoot());
+      const run = app.run({
+        args: [...commands.anywhere, "drill", "--replicas", "2", "--kill", "1", "--json"],
+        env: ready,
+        mounts: [{ from: shared, to: "/shared" }],
+      });
+      expect(run.stdout).toContain('"verdict":"good"');
+      expect(run.status).toBe(0);
+    }, 120_000);
+
     test.each(apps)(
       "%s",
       async (name, rootOf, way) => {

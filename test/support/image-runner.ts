@@ -95,6 +95,7 @@ set -e
 mount --make-rprivate /
 mount --bind "$ROOT" "$ROOT"
 mount -t proc proc "$ROOT/proc"
+mount --bind /dev "$ROOT/dev"
 eval "$MOUNTS"
 mount -o remount,bind,ro "$ROOT"
 exec env -i $ENVIRONMENT "$(command -v setpriv)" --no-new-privs "$(command -v chroot)" --userspec="$OWNER:$OWNER" --groups= "$ROOT" "$@"
@@ -105,7 +106,7 @@ function localImage(root: string): Image {
 }
 
 function inNamespace(root: string, { args, env = {}, uid = USER, mounts = [] }: ImageRun): Ran {
-  for (const folder of ["proc", ...mounts.map(({ to }) => to)]) {
+  for (const folder of ["dev", "proc", ...mounts.map(({ to }) => to)]) {
     mkdirSync(join(root, folder), { recursive: true });
   }
   const binds = mounts.map(({ from, to, isWritable }) => {
