@@ -47,8 +47,12 @@ export interface Settings {
   readonly timeout: number;
   readonly lockWait: number;
   /** 0: none. */
+  readonly lockTimeout: number;
+  /** 0: none. */
   readonly deadline: number;
   readonly lockId: bigint | undefined;
+  /** Undefined: nobody is ended. */
+  readonly reclaimOrphans: number | undefined;
   readonly atomic: boolean;
   readonly cancelOrphanedBuild: boolean;
   readonly to: number | undefined;
@@ -162,6 +166,14 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     commands: GATED,
     help: "How long to wait for other runners without seeing progress",
   },
+  lockTimeout: {
+    flag: "lock-timeout",
+    argument: "<duration>",
+    variables: ["HEADGATE_LOCK_TIMEOUT"],
+    default: "3s",
+    commands: ["up", "down"],
+    help: "For each lock of a migration that has no lock_timeout; 0 is none",
+  },
   deadline: {
     flag: "deadline",
     argument: "<duration>",
@@ -176,6 +188,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     variables: ["HEADGATE_LOCK_ID"],
     commands: NEAR_GATE,
     help: "Also hold (locks: look at) this advisory key of another tool",
+  },
+  reclaimOrphans: {
+    flag: "reclaim-orphans",
+    argument: "<age>",
+    variables: ["HEADGATE_RECLAIM_ORPHANS"],
+    commands: GATED,
+    help: "End session-level holders idle this long; may end a living migrator",
   },
   atomic: {
     flag: "atomic",

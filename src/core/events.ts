@@ -37,6 +37,11 @@ export const EVENTS = {
     level: "warn",
     message: "Another runner has taken this migration over; looking again",
   },
+  "build.waiting": { level: "info", message: "Statement waits for a lock" },
+  "build.retried": {
+    level: "warn",
+    message: "Statement queued too long for a lock and was cancelled; it is tried again",
+  },
   "build.cancelled": { level: "warn", message: "Orphaned build cancelled" },
   "index.adopted": { level: "info", message: "Index is valid already; taken as it is" },
   "index.dropped": { level: "warn", message: "Invalid index dropped" },
@@ -60,6 +65,16 @@ export const EVENTS = {
   "drill.cleaned": { level: "info", message: "Scratch place removed" },
   "drill.left": { level: "warn", message: "Scratch place could not be removed" },
   "lock.released": { level: "warn", message: "Session that held the lock ended" },
+  "orphan.suspected": {
+    level: "warn",
+    message:
+      "A needed lock is session-level and idle: an orphan or an idle living holder, which SQL cannot tell apart",
+  },
+  "orphan.reclaimed": {
+    level: "warn",
+    message: "Idle session-level holder ended; it may have been a living migrator",
+  },
+  "orphan.spared": { level: "warn", message: "Idle session-level holder left alone" },
   "seed.written": { level: "info", message: "Row seeded" },
   "seed.file-ran": { level: "info", message: "Seed file ran" },
   "seed.skipped": { level: "info", message: "Seeding skipped" },

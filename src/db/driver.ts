@@ -64,7 +64,9 @@ export function openDriver(options: ConnectionOptions, life: Life): postgres.Sql
     max_lifetime: null,
     idle_timeout: 0,
     connect_timeout: 0,
-    connection: { application_name: options.applicationName },
+    // The socket has its own, which the driver would replace by one of a minute.
+    keep_alive: null,
+    connection: { ...target.startup, application_name: options.applicationName },
     onnotice: (notice) => options.onNotice?.(String(notice["message"] ?? "")),
     onparameter: () => {
       life.isLoggedIn = true;

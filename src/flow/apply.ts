@@ -2,6 +2,7 @@
 import {
   type DbError,
   INSUFFICIENT_PRIVILEGE,
+  INSUFFICIENT_RESOURCES,
   isConnectionTrouble,
   isContention,
   READ_ONLY_TRANSACTION,
@@ -16,8 +17,6 @@ import type { Connection } from "../db/connection.ts";
 import { type Run, recordApplied, removeRow } from "../db/record.ts";
 import type { World } from "./access.ts";
 
-/** A migration that waits for a lock makes every reader behind it wait too. */
-const LOCK_TIMEOUT_MS = 3000;
 const REPORT_EVERY_MS = 10_000;
 
 /** A migration that is done, and how long its body took. */
@@ -31,6 +30,12 @@ export interface Applied {
 export interface Job {
   readonly migration: Migration;
   readonly section: Section;
+}
+
+/** A migration that waits for a lock makes every reader behind it wait too. */
+interface Patience {
+  /** Of every statement, where the migration does not say. 0: no limit. */
+  readonly lockTimeoutMs: number;
 }
 
 /** Thrown when a body ended the gate's transaction: its effect stays, and a person must look. */
@@ -53,10 +58,10 @@ export async function applyMigration(
   world: World,
   connection: Connection,
   place: LedgerPlace,
-  work: { readonly migration: Migration; readonly run: Run },
+  work: Patience & { readonly migration: Migration; readonly run: Run },
 ): Promise<Applied> {
-  const { migration, run } = work;
-  const job = { migration, section: migration.up };
+  const { migration, run, lockTimeoutMs } = work;
+  const job = { migration, section: migration.up, lockTimeoutMs };
   const { frame, durationMs } = await runJob(world, connection, job);
   const isOurs =
     frame !== undefined &&
@@ -65,27 +70,32 @@ export async function applyMigration(
   return { version: migration.version, name: migration.name, durationMs };
 }
 
+/** A migration that is undone, once its transaction is committed. */
+export interface Reverted extends Applied {
+  readonly xactId: string;
+}
+
 /** The down part, and the row goes. @throws as `applyMigration`. */
 export async function revertMigration(
   world: World,
   connection: Connection,
   place: LedgerPlace,
-  job: Job,
-): Promise<Applied> {
+  job: Job & Patience,
+): Promise<Reverted> {
   const { migration } = job;
   const { frame, durationMs } = await runJob(world, connection, job);
   const isOurs =
     frame !== undefined &&
     (await removeRow(connection, place, { version: migration.version, xactId: frame.xactId }));
   if (!isOurs) throw new BodyCommitted(migration);
-  return { version: migration.version, name: migration.name, durationMs };
+  return { version: migration.version, name: migration.name, durationMs, xactId: frame.xactId };
 }
 
 /** @returns The frame, or undefined when the body ended the transaction. */
 async function runJob(
   world: World,
   connection: Connection,
-  job: Job,
+  job: Job & Patience,
 ): Promise<{ readonly frame: BodyFrame | undefined; readonly durationMs: number }> {
   const { clock, log } = world;
   const { migration, section } = job;
@@ -98,7 +108,7 @@ async function runJob(
   );
   try {
     const frame = await openBody(connection, {
-      lockTimeoutMs: migration.options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
+      lockTimeoutMs: migration.options.lockTimeoutMs ?? job.lockTimeoutMs,
       statementTimeoutMs: migration.options.statementTimeoutMs ?? 0,
     });
     await runBody(connection, section.sql);
@@ -124,15 +134,24 @@ export function failureOf(error: unknown, job: Job): Error {
 
 function migrationFailed(error: DbError, job: Job): HeadgateError {
   const verb = job.section === job.migration.up ? "apply" : "revert";
-  const isPrivilege = sqlStateOf(error) === INSUFFICIENT_PRIVILEGE;
+  const state = sqlStateOf(error) ?? "";
+  const isPrivilege = state === INSUFFICIENT_PRIVILEGE;
   const text = describeServerError(error, job);
   return new HeadgateError(`Cannot ${verb} ${job.migration.file}: ${text}`, {
     code: isPrivilege ? "privilege-missing" : "migration-failed",
-    hint: isPrivilege
-      ? "Nothing of it stayed. Grant the role what it lacks, or let the owner of those objects migrate"
-      : "Nothing of it stayed: correct the file (it was never applied), or the data it met, and run again",
+    hint: `Nothing of it stayed: ${nextStep(state)}`,
     cause: error,
   });
+}
+
+function nextStep(sqlState: string): string {
+  if (sqlState === INSUFFICIENT_PRIVILEGE) {
+    return "grant the role what it lacks, or let the owner of those objects migrate";
+  }
+  if (sqlState.startsWith(INSUFFICIENT_RESOURCES)) {
+    return "free space on the server's disk, or give it what else it says it lacks, and run again";
+  }
+  return "correct the file (it was never applied), or the data it met, and run again";
 }
 
 /** A file, and the part of its text that was sent. */

@@ -2,12 +2,14 @@
  * Drives steps through the gate until a task has nothing left to do. One step is one transaction on
  * one connection; whatever breaks, the next step reads the ledger again and decides anew.
  */
-import { type DbError, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
+import { type DbError, isConnectionTrouble, isContention } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
 import type { Connection } from "../db/connection.ts";
 import { type Access, connect, type World } from "./access.ts";
+import { backOff } from "./back-off.ts";
 import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
+import { type HolderWatch, watchHolders } from "./holder-watch.ts";
 import { describeObstacle, describeTrouble, type InTheWay, type Obstacle } from "./in-the-way.ts";
 import { type GateSettings, openSession, type Session } from "./session.ts";
 import { type StepOutcome, step, type Task } from "./step.ts";
@@ -18,6 +20,8 @@ export interface GateWish extends GateSettings {
   readonly lockWaitMs: number;
   /** The run's token, in a comment before every statement. */
   readonly runId: string;
+  /** How long a session-level holder must have been idle before it is ended; undefined: never. */
+  readonly reclaimAfterMs?: number | undefined;
   /** A connection in the run's name that is open already; the loop closes it. */
   readonly opened?: Connection | undefined;
   /** Others are at work right now: wait for them before trying the lock. */
@@ -54,6 +58,7 @@ export async function throughGate<Plan>(
     task,
     ledger: access.ledger,
     waiter: createWaiter(world, wish.lockWaitMs),
+    watch: watchHolders(world, access, wish),
     open: () => {
       const connection = opened ?? connect(world, access, access.direct ?? access.main, wish.runId);
       opened = undefined;
@@ -78,6 +83,7 @@ interface Loop<Plan> {
   readonly task: Task<Plan>;
   readonly ledger: LedgerName;
   readonly waiter: Waiter;
+  readonly watch: HolderWatch;
   readonly open: () => Session;
   session: Session | undefined;
   failures: number;
@@ -152,7 +158,7 @@ async function waitForOthers<Plan>(
   const describe = async (): Promise<InTheWay> =>
     describeObstacle(connection, await session.gate(), outcome);
   for (;;) {
-    await loop.waiter.pause(describe);
+    await loop.waiter.pause(describe, await loop.watch.look(session, outcome));
     const { isDone, mark } = await loop.task.peek(connection, await session.gate());
     if (isDone) return true;
     if (mark === loop.mark) return false;
@@ -163,15 +169,15 @@ async function waitForOthers<Plan>(
 
 /** Decides whether another try may do better, and waits for it. @throws the error when not. */
 async function recover<Plan>(loop: Loop<Plan>, error: unknown): Promise<void> {
-  const { world } = loop;
-  if (isContention(error)) {
-    world.log("step.retried", { sqlstate: sqlStateOf(error), reason: (error as Error).message });
-    return loop.waiter.pause(async () => describeTrouble(error as DbError));
-  }
+  const { world, session, task } = loop;
+  if (isContention(error) && session)
+    return backOff(world, loop.waiter, { session, task }, error as DbError);
   if (!isConnectionTrouble(error) || isStatementPooling(error)) throw gateError(error, loop.ledger);
   await dropSession(loop, error as Error);
   loop.failures += 1;
-  const isServerThere = (error as DbError).kind === "server";
+  const { kind } = error as DbError;
+  // One that takes a question and says nothing is there too, maybe behind a pool that others fill.
+  const isServerThere = kind === "server" || kind === "deadline";
   if (!isServerThere && loop.failures > RECONNECTS_MAX) throw unreachableError(error as DbError);
   world.log("connection.lost", { try: loop.failures, reason: (error as Error).message });
   if (isServerThere) {

@@ -9,7 +9,7 @@ import { BUILD, builderPid, holdSnapshot, outsideFolder, untilBuilding } from ".
 import { migrationFolder } from "../support/folder.ts";
 import { headgate, type Run, start, withUrl } from "../support/headgate.ts";
 import { holdGate, holdOpen } from "../support/lock-holder.ts";
-import { hold, query, until } from "../support/query.ts";
+import { asRole, hold, query, until } from "../support/query.ts";
 import { createScratchFolder } from "../support/scratch.ts";
 import { type Template, templateAtHead } from "../support/seeds.ts";
 import type { Database } from "../support/substrate.ts";
@@ -51,6 +51,18 @@ async function runSleeping(
   return runner.done;
 }
 
+/** A session that does nothing has the lock of --lock-id; the last of these is another role's. */
+async function runBesideIdle(...args: readonly string[]): Promise<Run> {
+  const { url } = await servers.postgres.createDatabase();
+  const held = await hold(url, "select pg_advisory_lock(1)");
+  const isOther = args.includes("--reclaim-orphans") && args.includes("--lock-wait");
+  const role = isOther ? await servers.postgres.createRole() : undefined;
+  const own = role ? asRole(url, role) : url;
+  const run = await headgate(["up", "--lock-id", "1", ...args], withUrl(own, DEBUG));
+  await held.end();
+  return run;
+}
+
 let template: Promise<Template> | undefined;
 
 /** Seeds the gateway's own tables, once they are as `change` leaves them. */
@@ -80,6 +92,17 @@ async function runOnLeft(change: string): Promise<Run> {
   await query(url, "update headgate_migrations set statements_done = 0 where version = 2");
   await query(url, change);
   return headgate(BUILD_UP, withUrl(url, DEBUG));
+}
+
+/** A build behind somebody who has the table and keeps it for as long as the runner is patient. */
+async function runQueueing(): Promise<Run> {
+  const { url } = await servers.postgres.createDatabase();
+  await headgate([...BUILD_UP, "--to", "1"], withUrl(url, DEBUG));
+  const holder = await holdOpen(url, "lock table t in share mode");
+  const brief = ["--lock-timeout", "300ms", "--lock-wait", "300ms"];
+  const run = await headgate([...BUILD_UP, ...brief], withUrl(url, DEBUG));
+  await holder.release();
+  return run;
 }
 
 /** A scratch schema of before, fewer connections than asked for, a kill, and an orphan of the pool of one. */
@@ -158,6 +181,9 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     await held.end();
     return run;
   },
+  "orphan.suspected": () => runBesideIdle("--lock-wait", "300ms"),
+  "orphan.reclaimed": () => runBesideIdle("--reclaim-orphans", "1ms"),
+  "orphan.spared": () => runBesideIdle("--reclaim-orphans", "1ms", "--lock-wait", "300ms"),
   "seed.written": () => runSeed(""),
   "seed.file-ran": () => onFresh("up", "--seeds", migrationFolder({ "a.sql": "select 1" })),
   "seed.skipped": () => onFresh("up"),
@@ -192,6 +218,8 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     await query(url, "update headgate_migrations set state = 'applied', run_id = null");
     return runner.done;
   },
+  "build.waiting": () => runQueueing(),
+  "build.retried": () => runQueueing(),
   "build.cancelled": async () => {
     const { url } = await servers.postgres.createDatabase();
     const holder = await holdSnapshot(url);
@@ -216,7 +244,7 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     });
     const holder = await holdOpen(url, "lock table first in access share mode");
     const run = await headgate(
-      ["up", "--lock-wait", "500ms"],
+      ["up", "--lock-wait", "3s"],
       withUrl(url, { ...DEBUG, HEADGATE_DIR: more }),
     );
     await holder.release();
