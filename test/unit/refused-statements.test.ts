@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { refusedStatements } from "../../src/core/refused-statements.ts";
-import { growthOf, LINEAR_GROWTH_MAX } from "../support/growth.ts";
+import { GROWTH_TIMEOUT_MS, growthOf, LINEAR_GROWTH_MAX } from "../support/growth.ts";
 import { FRAGMENTS, randomJoin, randomNumbers, sqlFiles } from "./sql-fragments.ts";
 
 /** `what@offset` of every refusal. */
@@ -167,6 +167,10 @@ const large: readonly [what: string, sql: string][] = [
   ["words", "set ".repeat(260_000)],
 ];
 
-test.each(large)("refusedStatements() takes as long as its input is long: %s", (_what, sql) => {
-  expect(growthOf(sql, refusedStatements)).toBeLessThan(LINEAR_GROWTH_MAX);
-});
+test.each(large)(
+  "refusedStatements() takes as long as its input is long: %s",
+  (_what, sql) => {
+    expect(growthOf(sql, refusedStatements)).toBeLessThan(LINEAR_GROWTH_MAX);
+  },
+  GROWTH_TIMEOUT_MS,
+);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { isSignificant, tokenize } from "../../src/core/sql-lexer.ts";
-import { growthOf, LINEAR_GROWTH_MAX } from "../support/growth.ts";
+import { GROWTH_TIMEOUT_MS, growthOf, LINEAR_GROWTH_MAX } from "../support/growth.ts";
 import { FRAGMENTS, randomJoin, randomNumbers, sqlFiles } from "./sql-fragments.ts";
 
 /** `kind:text` of every significant token. */
@@ -132,9 +132,13 @@ const large: readonly [what: string, sql: string][] = [
   ["statements", "insert into a values (1, 'b'); ".repeat(MEGABYTE / 31)],
 ];
 
-test.each(large)("tokenize() takes as long as 1 MB is long, of %s", (_what, sql) => {
-  expect(growthOf(sql, tokenize)).toBeLessThan(LINEAR_GROWTH_MAX);
-});
+test.each(large)(
+  "tokenize() takes as long as 1 MB is long, of %s",
+  (_what, sql) => {
+    expect(growthOf(sql, tokenize)).toBeLessThan(LINEAR_GROWTH_MAX);
+  },
+  GROWTH_TIMEOUT_MS,
+);
 
 test("growthOf() tells quadratic work from linear work", () => {
   const quadratic = (text: string): number => {
