@@ -12,6 +12,7 @@ import { readLedger } from "../db/ledger.ts";
 import { cancelOrphans } from "../db/liveness.ts";
 import type { Run } from "../db/record.ts";
 import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
+import { announcer } from "./announcer.ts";
 import { type Applied, applyMigration, failureOf } from "./apply.ts";
 import type { Builder } from "./build.ts";
 import type { Seeding } from "./seeding.ts";
@@ -50,10 +51,13 @@ export interface UpTask extends Task<NonEmpty<Migration>> {
 /** Applies what is pending, one migration per transaction or all in one. */
 export function upTask(world: World, access: Access, source: BundleSource, work: Work): UpTask {
   const { request, run } = work;
+  const announce = announcer(world);
+  const outside = outsideOf(world, access, source, work);
   let inFlight: readonly Applied[] = [];
   let applied: readonly Applied[] = [];
   return {
     decide: async (ledger, connection, place) => {
+      announce.applied(appliedBy(run, ledger));
       const decision = planUp(await source.load(), ledger, request);
       if (decision.kind === "wait" && request.cancelsOrphans) {
         const pids = await cancelOrphans(connection, place, decision.row);
@@ -61,7 +65,11 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
       }
       return decision;
     },
-    outside: outsideOf(world, access, source, work),
+    outside: async (session, plan, onActing) => {
+      const end = await outside(session, plan, onActing);
+      if (end === "done") announce.wasSaid(plan[0].version);
+      return end;
+    },
     act: async (connection, place, plan) => {
       inFlight = [];
       for (const migration of plan) {
@@ -74,11 +82,7 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
       const migration = plan.at(-1) ?? plan[0];
       return failureOf(error, { migration, section: migration.up });
     },
-    committed: () => {
-      for (const { version, name, durationMs } of inFlight) {
-        world.log("migration.applied", { version, name, duration_ms: durationMs });
-      }
-    },
+    committed: () => announce.applied(inFlight),
     peek: async (connection, { place }) => {
       const { state, tip } = await readTipState(connection, place, source.head);
       const progress = state.kind === "running" ? await readProgress(connection) : "";
@@ -87,6 +91,7 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
     },
     finish: async (connection, place) => {
       applied = appliedBy(run, await readLedger(connection, place));
+      announce.applied(applied);
       if (!access.direct) return;
       const seen = await readThroughMain(world, access);
       refuseSplitBrain(await source.load(), seen, { access, request });
