@@ -89,7 +89,7 @@ export function createWaiter(world: World, boundMs: number): Waiter {
     pause: async (describe, leastMs = 0) => {
       const nowMs = clock.nowMs();
       const atMostMs = leftMs();
-      if (atMostMs <= 0) throw timeoutError(boundMs, (await describe()).text);
+      if (atMostMs <= 0) throw timeoutError(boundMs, await describe());
       await report(describe, nowMs);
       const calmMs = Math.min(BUSY_PAUSE_MS, (nowMs - resumedMs) * BUSY_FACTOR);
       await clock.sleep(Math.min(atMostMs, jittered(Math.max(nextPauseMs(), calmMs, leastMs))));
@@ -147,10 +147,13 @@ async function giveWay(firstMs: number, { clock, nextMs, leftMs, look }: Rest): 
   return true;
 }
 
-function timeoutError(boundMs: number, holder: string): HeadgateError {
-  return new HeadgateError(`Cannot pass the gate within ${boundMs} ms: ${holder}`, {
+function timeoutError(boundMs: number, { text, fields }: Named): HeadgateError {
+  // A prepared transaction has no process, and its own sentence names the statement that ends it.
+  const { holder_pid: pid = "pid" } = fields;
+  const end = pid === null ? "end it as said" : `end it: select pg_terminate_backend(${pid})`;
+  return new HeadgateError(`Cannot pass the gate within ${boundMs} ms: ${text}`, {
     code: "gate-timeout",
-    hint: "Nothing is left half-done. If that holder is healthy, raise --lock-wait; if it is not, end it: select pg_terminate_backend(pid)",
+    hint: `Nothing is left half-done. If that holder is healthy, raise --lock-wait; if it is not, ${end}`,
   });
 }
 

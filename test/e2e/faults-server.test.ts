@@ -176,7 +176,8 @@ test(
     );
     const run = await headgate([...UP, "--lock-wait", "500ms"], withUrl(url));
     expect(run.status).toBe(6);
-    const { reason } = lastWords(run);
+    const { reason, hint } = lastWords(run);
+    expect(hint).not.toContain("pg_terminate_backend");
     expect(reason).toContain("the prepared transaction 'left by a dead one' holds the gate");
     expect(reason).toContain("rollback prepared 'left by a dead one'");
     const locks = await headgate(["locks"], withUrl(url));

@@ -126,6 +126,7 @@ describe("with something pending", () => {
     expect(failed?.["reason"]).toContain(`pid ${holder.pid} holds the gate`);
     expect(failed?.["reason"]).toMatch(/for \d+ ms \(client [^,]+:\d+, role app/);
     expect(failed?.["hint"]).toContain("--lock-wait");
+    expect(failed?.["hint"]).toContain(`pg_terminate_backend(${holder.pid})`);
   });
 
   test("a locked ledger ends in exit 6 too", async () => {

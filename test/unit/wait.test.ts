@@ -109,6 +109,18 @@ describe("createWaiter() bound", () => {
     expect(sum(sleptMs)).toBeCloseTo(60_000, 6);
   });
 
+  const holders: readonly [pid: number | null | undefined, hint: string][] = [
+    [7, "end it: select pg_terminate_backend(7)"],
+    [null, "end it as said"],
+    [undefined, "end it: select pg_terminate_backend(pid)"],
+  ];
+  test.each(holders)("says how to end a holder whose pid is %p", async (pid, hint) => {
+    const describeIt: Describe = async () => ({ text: "it holds", fields: { holder_pid: pid } });
+    await expect(bench(0).waiter.pause(describeIt)).rejects.toMatchObject({
+      hint: expect.stringMatching(new RegExp(`, ${hint.replaceAll(/[()]/g, "\\$&")}$`)),
+    });
+  });
+
   test("of 0 waits for nobody", async () => {
     const { waiter, sleptMs } = bench(0);
     expect(await pauseToTheEnd(waiter)).toMatchObject({ code: "gate-timeout" });
