@@ -32,6 +32,8 @@ const FIXED: ReadonlyMap<bigint, string> = new Map([
   [6283185307179n, "the gateway's metrics aggregation"],
   [72707369n, "Prisma Migrate"],
   [4097083626n, "goose"],
+  [2686470616n, "Atlas"],
+  [4727445306447283n, "Graphile Migrate"],
   [9628173550095224n, "tern"],
   [7241865325823964n, "node-pg-migrate"],
   [3853314791062309107n, "Kysely"],

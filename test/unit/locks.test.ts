@@ -54,12 +54,25 @@ describe("advisoryKey()", () => {
   });
 });
 
+/** As Atlas makes a key of a lock's name. */
+function fnv1(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash, 0x01000193) ^ byte;
+  return hash >>> 0;
+}
+
 describe("toolOf()", () => {
   const FLYWAY = 0x466c79776179n;
   const table: readonly [value: bigint, tool: string | undefined][] = [
     [42424242424242n, "the gateway's Alembic bootstrap"],
     [72707369n, "Prisma Migrate"],
     [4097083626n, "goose"],
+    [BigInt(fnv1("atlas_migrate_execute")), "Atlas"],
+    [4727445306447283n, "Graphile Migrate"],
+    [9628173550095224n, "tern"],
+    [7241865325823964n, "node-pg-migrate"],
+    [3853314791062309107n, "Kysely"],
+    [75474063n, "Sqitch"],
     [FLYWAY + 2n ** 31n - 1n, "Flyway"],
     [FLYWAY - 2n ** 31n, "Flyway"],
     [FLYWAY + 2n ** 31n, undefined],
