@@ -5,13 +5,14 @@
 import { expect, test } from "bun:test";
 import {
   BUILD,
+  builderPid,
   holdSnapshot,
   indexState,
   outsideFolder,
   rowOf,
   untilBuilding,
 } from "../support/build.ts";
-import { headgate, type RunOptions, start, withUrl } from "../support/headgate.ts";
+import { eventOf, headgate, type RunOptions, start, withUrl } from "../support/headgate.ts";
 import { buildMutant, type Mutation } from "../support/mutant.ts";
 import { asRole, query, until } from "../support/query.ts";
 import { appliers } from "../support/race.ts";
@@ -92,6 +93,27 @@ test("without looking for its signs of life, a living runner passes for a dead o
     await until(url, IS_ASLEEP);
     expect((await headgate(SLEEP_UP, { ...withUrl(url), ...mutant })).status).toBe(4);
     expect((await runner.done).status).toBe(0);
+  });
+}, 90_000);
+
+test("without its signs of life, a runner that recovers ends the build of one that lives", async () => {
+  const { url } = await servers.postgres.createDatabase();
+  const holder = await holdSnapshot(url);
+  const keyless: Mutation = {
+    file: "db/gate.ts",
+    find: 'if (rows[0]?.["acquired"] === true) return Number(rows[0]["pid"]);',
+    replace: 'if (rows.length === 1) return Number(rows[0]?.["pid"]);',
+  };
+  await withMutant([LIVES, keyless], async (mutant) => {
+    const runner = start(BUILD_UP, withUrl(url));
+    await untilBuilding(url);
+    const builder = await builderPid(url);
+    const rival = start([...BUILD_UP, "--cancel-orphaned-build"], { ...withUrl(url), ...mutant });
+    await untilBuilding(url, `pid <> ${builder}`);
+    await holder.release();
+    const cancelled = eventOf(await rival.done, "build.cancelled");
+    expect(cancelled?.["pid"]).toBe(builder);
+    await runner.done;
   });
 }, 90_000);
 

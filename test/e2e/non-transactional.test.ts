@@ -20,6 +20,8 @@ import { useServers } from "../support/use-servers.ts";
 
 const servers = useServers({ poolSize: 2 });
 const WITNESSED_UP = ["up", "--dir", outsideFolder(WITNESSED)];
+/** Time for the others to do harm, if they would. */
+const RECOVERY_MS = 3000;
 const BUILD_UP = ["up", "--dir", outsideFolder(BUILD)];
 
 let single: Pgbouncer | undefined;
@@ -163,6 +165,32 @@ describe("after a runner is killed in the middle of a build", () => {
     expect(await indexState(database.url)).toBe("valid");
   }, 90_000);
 
+  test("three that recover at once end the orphan, and never each other's build", async () => {
+    const database = await servers.postgres.createDatabase();
+    const holder = await holdSnapshot(database.url);
+    const victim = start(WITNESSED_UP, withUrl(database.url));
+    await untilBuilding(database.url);
+    victim.kill("SIGKILL");
+    await victim.done;
+    const orphan = await builderPid(database.url);
+    const recovering = [1, 2, 3].map(() =>
+      start([...WITNESSED_UP, "--cancel-orphaned-build"], withUrl(database.url)),
+    );
+    await untilBuilding(database.url, `pid <> ${orphan}`);
+    const builder = await builderPid(database.url);
+    await Bun.sleep(RECOVERY_MS);
+    expect(await builderPid(database.url)).toBe(builder);
+    await holder.release();
+    const runs = await Promise.all(recovering.map(({ done }) => done));
+    expect(runs.map(({ status }) => status)).toEqual([0, 0, 0]);
+    const cancelled = runs.flatMap(({ events }) =>
+      events.filter(({ event }) => event === "build.cancelled").map((event) => event["pid"]),
+    );
+    expect([...new Set(cancelled)]).toEqual([orphan]);
+    expect(appliers(runs).get(2)).toBe(1);
+    expect([await indexState(database.url), await witnesses(database.url)]).toEqual(["valid", 1]);
+  }, 90_000);
+
   test("what cannot be repeated safely is left to a person, with exit 4", async () => {
     const database = await servers.postgres.createDatabase();
     const dir = outsideFolder(
@@ -269,18 +297,20 @@ test("a runner whose row is another's by the end says nothing in the ledger", as
 test("timeouts of the role are refused before anything changes, unless they are accepted", async () => {
   const database = await servers.postgres.createDatabase();
   const role = await servers.postgres.createRole({ password: "geheim" });
-  await query(
-    database.url,
-    `grant all on schema public to ${role.user}; alter role ${role.user} set statement_timeout = '5s'`,
-  );
+  await query(database.url, `grant all on schema public to ${role.user}`);
   const url = asRole(database.url, role);
-  const run = await headgate(BUILD_UP, withUrl(url));
-  expect(run.status).toBe(4);
-  const failed = eventOf(run, "command.failed");
-  expect(failed?.["reason"]).toContain(
-    `statement_timeout is 5s for role ${role.user} (source: user)`,
-  );
-  expect(failed?.["hint"]).toContain("accept-timeouts:true");
+  expect((await headgate([...BUILD_UP, "--to", "1"], withUrl(url))).status).toBe(0);
+  for (const name of ["lock_timeout", "idle_session_timeout", "statement_timeout"]) {
+    await query(
+      database.url,
+      `alter role ${role.user} reset all; alter role ${role.user} set ${name} = '5s'`,
+    );
+    const run = await headgate(BUILD_UP, withUrl(url));
+    expect(run.status).toBe(4);
+    const failed = eventOf(run, "command.failed");
+    expect(failed?.["reason"]).toContain(`${name} is 5s for role ${role.user} (source: user)`);
+    expect(failed?.["hint"]).toContain("accept-timeouts:true");
+  }
   expect(await rowOf(database.url)).toBeUndefined();
   expect(await indexState(database.url)).toBe("none");
   const accepting = outsideFolder(BUILD, "accept-timeouts:true");
