@@ -178,6 +178,25 @@ test("Ctrl-C ends the runners, removes the schema and exits 130; no argument hol
   expect(await query(database.url, SCRATCHES)).toEqual([]);
 }, 60_000);
 
+test("Ctrl-C in the middle of a contrast frees its lock, and nobody else's", async () => {
+  const database = await servers.postgres.createDatabase();
+  const other = await hold(database.url, "select pg_advisory_lock(1)");
+  const drill = start([...SMALL, "--contrast"], withUrl(servers.pool.urlOf(database)));
+  // The gate's own locks end with their transactions.
+  await until(
+    database.url,
+    `select from pg_locks where locktype = 'advisory' and granted and virtualtransaction like '%/0'
+and pid <> ${other.pid} and database = (select oid from pg_database where datname = current_database())`,
+    60_000,
+  );
+  drill.kill("SIGINT");
+  const run = await drill.done;
+  expect(run.status).toBe(130);
+  expect(await lockHolders(database.url)).toEqual([other.pid]);
+  expect(await query(database.url, SCRATCHES)).toEqual([]);
+  await other.end();
+}, 120_000);
+
 test("without the right to make a schema it names the GRANT, and uses the schema that is there", async () => {
   const database = await servers.postgres.createDatabase();
   const role = await servers.postgres.createRole({ attributes: "connection limit 9" });
