@@ -49,8 +49,9 @@ export async function readLocks(
 }
 
 /**
- * What stands behind the word password is left out. A prepared transaction has no process. It is found by the lock on its own transaction id, which
- * has the same virtual transaction as its other locks.
+ * What stands behind the word password is left out, as in `blockers.ts`. A prepared transaction has no
+ * process. It is found by the lock on its own transaction id, which has the same virtual transaction
+ * as its other locks.
  */
 const LOCKS = `select l.locktype, l.classid::bigint as classid, l.objid::bigint as objid,
   l.objsubid::int as objsubid, l.mode, l.granted, l.pid,
