@@ -134,6 +134,11 @@ export function sampleOf(cases: readonly Case[], size: number): readonly Case[] 
   return [...fresh, ...others].slice(0, size);
 }
 
+/** What keeps the victim at its moment is not in its own hands, such as a statement that runs. */
+export function isHeldElsewhere({ moment }: Pick<Case, "moment">): boolean {
+  return ["body", "lock-wait", "build", "answer"].includes(MOMENTS[moment].at);
+}
+
 /** Which migrations a case runs. */
 export function bundleName(
   moment: MomentName,

@@ -3,10 +3,11 @@ import postgres from "postgres";
 import type { FaultRelay } from "../support/fault-relay.ts";
 import type { Run, Started } from "../support/headgate.ts";
 import { query } from "../support/query.ts";
-import { type Case, type FaultName, MOMENTS } from "./cases.ts";
+import { type Case, type FaultName, isHeldElsewhere } from "./cases.ts";
 import type { Hold } from "./hold.ts";
 import type { Place } from "./site.ts";
 import type { Watch } from "./watch.ts";
+import type { Session } from "./witness.ts";
 
 /** A case in the middle: the victim is at its moment, and others run too. */
 export interface Scene {
@@ -17,28 +18,34 @@ export interface Scene {
   readonly hold: Hold;
   readonly victim: Started;
   readonly others: readonly Promise<Run>[];
-  /** Until the victim's sessions of before the deed hold nothing, or far beyond every bound. */
+  /** Sessions of the victim that held the gate before the deed, and that the deed is to end. */
+  readonly doomed: Set<string>;
+  /** Now it has happened: from here on a lock outlives its owner, or its patience begins. */
+  readonly struck: () => void;
+  /** Until these hold nothing, or far beyond every bound. */
   readonly untilUnlocked: () => Promise<void>;
 }
 
 const OTHERS_PATIENCE_MS = 90_000;
 const EXIT_PATIENCE_MS = 10_000;
-const ANSWER_PATIENCE_MS = 5000;
+const ANSWER_PATIENCE_MS = 10_000;
 
 type Deed = (scene: Scene) => Promise<void>;
 
 /** Each ends with the hold released and every process able to go on. */
 export const DEEDS: Readonly<Record<FaultName, Deed>> = {
-  SIGKILL: async ({ victim, untilUnlocked, hold }) => {
+  SIGKILL: async ({ victim, struck, untilUnlocked, hold }) => {
     victim.kill("SIGKILL");
+    struck();
     await untilUnlocked();
     await hold.release();
   },
-  SIGTERM: async ({ each, victim, hold }) => {
+  SIGTERM: async ({ each, victim, struck, untilUnlocked, hold }) => {
     victim.kill("SIGTERM");
-    const { at } = MOMENTS[each.moment];
-    const isHeldByOthers = ["body", "lock-wait", "build", "answer"].includes(at);
-    if (isHeldByOthers) await Promise.race([victim.done, Bun.sleep(EXIT_PATIENCE_MS)]);
+    if (!isHeldElsewhere(each)) await hold.release();
+    await Promise.race([victim.done, Bun.sleep(EXIT_PATIENCE_MS)]);
+    struck();
+    await untilUnlocked();
     await hold.release();
   },
   "short freeze": async ({ each, victim, hold }) => {
@@ -47,30 +54,38 @@ export const DEEDS: Readonly<Record<FaultName, Deed>> = {
     victim.kill("SIGCONT");
     await hold.release();
   },
-  "long freeze": async ({ victim, hold, untilUnlocked, others }) => {
+  "long freeze": async ({ victim, hold, struck, untilUnlocked, others }) => {
     victim.kill("SIGSTOP");
     await hold.release();
+    struck();
     await untilUnlocked();
     await Promise.race([Promise.all(others), Bun.sleep(OTHERS_PATIENCE_MS)]);
     victim.kill("SIGCONT");
   },
-  "line silent": async ({ each, relay, hold, untilUnlocked }) => {
+  "line silent": async ({ each, relay, hold, struck, untilUnlocked }) => {
     relay?.silence();
     await Bun.sleep(200 * each.chance);
     await hold.release();
+    struck();
     await untilUnlocked();
   },
-  "line reset": async ({ relay, hold, untilUnlocked }) => {
+  "line reset": async ({ relay, hold, struck, untilUnlocked }) => {
     relay?.reset();
+    struck();
     await untilUnlocked();
     await hold.release();
   },
-  "backend terminated": async ({ each, place, watch, hold, untilUnlocked }) => {
-    const pids = pidsToEnd(watch, each.chance);
+  "backend terminated": async ({ each, place, watch, hold, struck, doomed, untilUnlocked }) => {
+    const ended = sessionsToEnd(watch, each.chance);
+    const pids = ended.map(({ pid }) => pid);
     await query(
       place.database.url,
       `select pg_terminate_backend(pid) from unnest('{${pids}}'::int[]) pid`,
     );
+    struck();
+    for (const spared of doomed) {
+      if (!ended.some(({ session }) => session === spared)) doomed.delete(spared);
+    }
     await untilUnlocked();
     await hold.release();
   },
@@ -82,17 +97,18 @@ export const DEEDS: Readonly<Record<FaultName, Deed>> = {
     await place.postgres.restart("immediate");
     await hold.release();
   },
-  "pooler restarted": async ({ place, hold, untilUnlocked }) => {
+  "pooler restarted": async ({ place, hold, struck, untilUnlocked }) => {
     await place.pooler?.restart();
+    struck();
     await untilUnlocked();
     await hold.release();
   },
   "pooler KILL": async (scene) => {
-    const { place, hold, untilUnlocked } = scene;
+    const { hold, struck, untilUnlocked } = scene;
     await command(scene, "kill");
+    struck();
     await untilUnlocked();
-    // PgBouncer 1.18 crashes or hangs when a client logs in at that moment: then it is replaced.
-    await command(scene, "resume").catch(() => place.pooler?.restart());
+    await resume(scene);
     await hold.release();
   },
   "pooler PAUSE": async (scene) => {
@@ -102,24 +118,29 @@ export const DEEDS: Readonly<Record<FaultName, Deed>> = {
     await Bun.sleep(100 + 400 * each.chance);
     await hold.release();
     await Promise.race([paused, Bun.sleep(1500)]);
-    await command(scene, "resume");
+    await resume(scene);
     await paused;
   },
 };
 
 /** All of the victim's sessions, or only those that hold the gate, or only the others. */
-function pidsToEnd(watch: Watch, chance: number): readonly number[] {
+function sessionsToEnd(watch: Watch, chance: number): readonly Session[] {
   const victims = watch.victims();
   const holders = victims.filter(({ holds }) => holds);
   const others = victims.filter(({ holds }) => !holds);
   const chosen = [victims, holders, others][Math.floor(chance * 3)] ?? [];
-  return (chosen.length > 0 ? chosen : victims).map(({ pid }) => pid);
+  return chosen.length > 0 ? chosen : victims;
+}
+
+/** PgBouncer 1.18 may crash or hang when a client logs in during its KILL: then it is replaced. */
+async function resume(scene: Scene): Promise<void> {
+  await command(scene, "resume").catch(() => scene.place.pooler?.restart());
 }
 
 /** A command of PgBouncer's own console, for this database alone. @throws when it does not answer. */
 async function command({ place }: Scene, verb: "kill" | "pause" | "resume"): Promise<void> {
   const url = place.pooler?.adminUrl ?? "";
-  const sql = postgres(url, { max: 1, prepare: false, fetch_types: false, connect_timeout: 3 });
+  const sql = postgres(url, { max: 1, prepare: false, fetch_types: false, connect_timeout: 10 });
   const late = Bun.sleep(ANSWER_PATIENCE_MS).then(() => Promise.reject(new Error("no answer")));
   try {
     await Promise.race([sql.unsafe(`${verb} ${place.database.name}`).simple(), late]);

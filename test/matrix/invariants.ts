@@ -7,7 +7,7 @@
  * neither writes nor waits for us. I6 exit statuses agree with the state.
  */
 import { IDLE_LIMIT_MS } from "../support/fault-build.ts";
-import { type Case, FAULTS, MOMENTS } from "./cases.ts";
+import { type Case, FAULTS, isHeldElsewhere, MOMENTS } from "./cases.ts";
 import type { Answer, End, Evidence, Violation } from "./evidence.ts";
 
 const GRACE_MS = 1000;
@@ -84,7 +84,7 @@ function allowed({ who }: End, each: Case): readonly number[] {
   const outage = FAULTS[fault].target === "process" ? [] : outageOf(each);
   if (who === "waiter") return [0, ...person, ...outage];
   if (fault === "SIGKILL") return [-1];
-  if (fault === "SIGTERM") return isHeldByServer(each) ? [143] : [0, 143];
+  if (fault === "SIGTERM") return isHeldElsewhere(each) ? [143] : [0, 143];
   if (fault === "line silent") return [0, 6, ...person];
   return [0, ...person, ...outage];
 }
@@ -92,11 +92,6 @@ function allowed({ who }: End, each: Case): readonly number[] {
 /** A server or a pooler that is away for longer than a client tries is a named reason to end. */
 function outageOf({ fault }: Case): readonly number[] {
   return fault.startsWith("server ") || fault.startsWith("pooler ") ? [7] : [];
-}
-
-/** Its statement cannot end before its process does. */
-function isHeldByServer({ moment }: Case): boolean {
-  return ["body", "lock-wait", "build", "answer"].includes(MOMENTS[moment].at);
 }
 
 function judgeAnswer({ status, reason, isAtHead }: Answer): readonly Violation[] {

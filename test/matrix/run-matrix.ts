@@ -3,8 +3,9 @@ import type { Substrate } from "../support/substrate.ts";
 import { type Case, FAULTS, nameOf } from "./cases.ts";
 import type { Evidence, Violation } from "./evidence.ts";
 import { judge } from "./invariants.ts";
-import { type Cast, runCase } from "./run-case.ts";
+import { runCase } from "./run-case.ts";
 import { openSite, type Site } from "./site.ts";
+import type { Cast } from "./stage.ts";
 
 /** What came of one case. */
 export interface Verdict {
