@@ -46,11 +46,7 @@ function followLocks({ each, watch }: Stage): Locks {
     struck: () => {
       struckMs = Date.now();
     },
-    untilUnlocked: async () => {
-      const endMs = Date.now() + (boundMs ?? 0) + TAIL_PATIENCE_MS;
-      do await watch.look();
-      while (isHeld() && Date.now() < endMs);
-    },
+    untilUnlocked: () => watch.until(() => !isHeld(), (boundMs ?? 0) + TAIL_PATIENCE_MS),
     tails: () => {
       if (boundMs === undefined) return [];
       const tailOf = (session: string): number => (watch.lastHeld(session) ?? 0) - struckMs;

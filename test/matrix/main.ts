@@ -8,7 +8,7 @@
  * The seed is printed: with it, order, pauses and choices are the same again. Every case's evidence
  * goes to test/matrix/output/. Exits 1 when a case is red.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -36,6 +36,7 @@ async function main(): Promise<number> {
   say(`seed ${seed}: ${cases.length} cases`);
   const { binary, remove } = await buildFaulty();
   const substrate = await openSubstrate();
+  rmSync(OUTPUT, { recursive: true, force: true });
   mkdirSync(OUTPUT, { recursive: true });
   const verdicts: Verdict[] = [];
   try {
@@ -46,7 +47,7 @@ async function main(): Promise<number> {
       onVerdict: (verdict) => {
         verdicts.push(verdict);
         say(`${String(verdicts.length).padStart(4)} ${describeVerdict(verdict)}`);
-        writeFileSync(join(OUTPUT, "verdicts.json"), JSON.stringify(verdicts, undefined, 1));
+        appendFileSync(join(OUTPUT, "verdicts.ndjson"), `${JSON.stringify(verdict)}\n`);
       },
     });
     const [postgres, pgbouncer] = versions;

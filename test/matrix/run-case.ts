@@ -69,12 +69,11 @@ async function play(stage: Stage): Promise<Facts> {
 /** Until both waiters have been seen on the server; in a pool that is full they cannot be. */
 async function arrival({ each, watch }: Stage, waiters: readonly Started[]): Promise<void> {
   const patienceMs = each.route === "direct" ? ARRIVAL_PATIENCE_MS : ARRIVAL_PATIENCE_MS / 4;
-  const endMs = Date.now() + patienceMs;
   const missing = new Set(waiters.map((_, n) => `waiter-${n}`));
-  while (missing.size > 0 && Date.now() < endMs) {
-    const look = await watch.look();
+  await watch.until((look) => {
     for (const { name } of look?.sessions ?? []) missing.delete(name);
-  }
+    return missing.size === 0;
+  }, patienceMs);
 }
 
 function endedEarly({ status, stderr }: Run): never {

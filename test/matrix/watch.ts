@@ -3,7 +3,8 @@ import postgres from "postgres";
 import type { Family } from "./cases.ts";
 import { SESSIONS, type Session, type Snapshot } from "./witness.ts";
 
-const INTERVAL_MS = 60;
+/** Often enough to see what lasts, rarely enough not to be what makes the machine slow. */
+const INTERVAL_MS = 120;
 /** What the name of the victim's sessions is; others have their own. */
 export const VICTIM = "victim";
 export const PROBE = "probe";
@@ -32,6 +33,8 @@ export interface Seen {
 export interface Watch {
   /** A look of now; undefined while the server does not answer. */
   look(): Promise<Look | undefined>;
+  /** Looks again and again, until it is so or the time is over. */
+  until(isSo: (look: Look | undefined) => boolean, patienceMs: number): Promise<void>;
   /** Sessions of the victim that hold a lock of the gate, by the last look. */
   holders(): readonly Session[];
   /** The victim's sessions by the last look. */
@@ -92,6 +95,10 @@ export function openWatch(url: string, family: Family): Watch {
   return {
     look,
     victims,
+    until: async (isSo, patienceMs) => {
+      const endMs = Date.now() + patienceMs;
+      while (!isSo(await look()) && Date.now() < endMs) await Bun.sleep(INTERVAL_MS / 2);
+    },
     holders: () => victims().filter(({ holds }) => holds),
     lastHeld: (session) => held.get(session),
     stop: async () => {
