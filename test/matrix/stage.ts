@@ -35,7 +35,9 @@ const SEEDING = {
 /** The one that is harmed. @param env Of its hold. */
 export function startVictim(stage: Stage, env: Readonly<Record<string, string>>): Started {
   const options = withUrl(urlFor(stage, VICTIM), { ...SEEDING, ...env });
-  return start(upOf(stage), { ...options, binary: stage.cast.victim });
+  // A body's answer that never comes is waited for until the command's own deadline.
+  const deadline = stage.each.fault === "line silent" ? ["--deadline", "40s"] : [];
+  return start([...upOf(stage), ...deadline], { ...options, binary: stage.cast.victim });
 }
 
 /** Another `up`, by the shipped binary unless the cast says otherwise. */
@@ -53,9 +55,7 @@ export function optionsOf({ place }: Stage, name: string): RunOptions {
 }
 
 function upOf({ each, cast }: Stage): readonly string[] {
-  const isCutOff = each.fault === "line silent";
-  const deadline = isCutOff ? ["--deadline", "40s"] : [];
-  return ["up", ...bundleOf(each), "--lock-wait", cast.lockWait ?? "60s", ...deadline];
+  return ["up", ...bundleOf(each), "--lock-wait", cast.lockWait ?? "60s"];
 }
 
 /** The victim's own way, through the relay where there is one. */
