@@ -36,7 +36,7 @@ const SEEDING = {
 export function startVictim(stage: Stage, env: Readonly<Record<string, string>>): Started {
   const options = withUrl(urlFor(stage, VICTIM), { ...SEEDING, ...env });
   // A body's answer that never comes is waited for until the command's own deadline.
-  const deadline = stage.each.fault === "line silent" ? ["--deadline", "40s"] : [];
+  const deadline = stage.each.fault === "line silent" ? ["--deadline", "90s"] : [];
   return start([...upOf(stage), ...deadline], { ...options, binary: stage.cast.victim });
 }
 
