@@ -56,6 +56,7 @@ const runs: readonly (readonly Expected[])[] = [
     { program: binary, args: ["seed"], status: 0, says: /Nothing to seed/ },
     { program: deno, args: ["probe"], status: 0, says: /at head/ },
     { program: deno, args: ["up"], status: 0, says: /fast path/ },
+    { program: deno, args: ["drill", "--replicas", "2", "--kill", "1"], status: 0, says: /: good/ },
   ],
 ];
 

@@ -28,8 +28,8 @@ interface Shape extends FailureShape {
 
 type Command = Extract<Invocation, { readonly kind: "command" }>;
 
-/** How long a stopped command may take to close what it has open. */
-const STOP_GRACE_MS = 1500;
+/** How long a stopped command may take to close what it has open; a drill has a schema to drop. */
+const STOP_GRACE_MS = { probe: 0, drill: 10_000, others: 1500 } as const;
 
 async function main(argv: readonly string[]): Promise<Outcome> {
   process.exitCode = 1;
@@ -113,9 +113,11 @@ async function ask(
   };
   const confirm = async (question: string): Promise<boolean | undefined> =>
     (await import("./runtime/confirm.ts")).confirm(question);
-  const invoked = { ...invocation, command, settings, identify, seeds, confirm };
+  const spawn = async () => (await import("./runtime/spawn.ts")).createSpawn(process, env);
+  const invoked = { ...invocation, command, settings, identify, seeds, confirm, spawn };
   const running = run(world, access, source, invoked);
-  return Promise.race([running, stopped(stop, shape.isProbe ? 0 : STOP_GRACE_MS)]);
+  const kind = command === "probe" || command === "drill" ? command : "others";
+  return Promise.race([running, stopped(stop, STOP_GRACE_MS[kind])]);
 }
 
 /** What is to be seeded, or must be; most probes ask for neither, and load nothing for it. */
@@ -167,10 +169,8 @@ async function version(folder: string | undefined, isJson: boolean): Promise<Out
   const { COMMIT, VERSION } = await import("./embed/version.ts");
   const { head } = await bundleSource(folder);
   const { renderVersion } = await import("./cli/render-version.ts");
-  return {
-    stdout: renderVersion({ version: VERSION, commit: COMMIT, head }, isJson),
-    exitStatus: 0,
-  };
+  const stdout = renderVersion({ version: VERSION, commit: COMMIT, head }, isJson);
+  return { stdout, exitStatus: 0 };
 }
 
 /** @param timeMs From now; a probe's may be over already. */

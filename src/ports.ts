@@ -36,3 +36,22 @@ export interface Vault {
   /** Removes the file if it still holds this password. Never throws. */
   withdraw(path: string, password: string): void;
 }
+
+/** How a process ended; status undefined: by a signal, or it could not be started. */
+export interface ChildEnd {
+  readonly status: number | undefined;
+  /** Why it could not be started. */
+  readonly problem: string | undefined;
+}
+
+/** Another process of this program. */
+export interface Child {
+  readonly pid: number | undefined;
+  /** SIGKILL. */
+  kill(): void;
+  /** When it is gone and its last line was given out. */
+  readonly ended: Promise<ChildEnd>;
+}
+
+/** Starts this program again with these arguments; gives each line that it writes to stderr. */
+export type Spawn = (args: readonly string[], onLine: (line: string) => void) => Child;

@@ -1,11 +1,12 @@
 /** One command from its settings to its report. Flows load lazily: a probe pays for none but its own. */
 import type { CommandName } from "../config/commands.ts";
+import type { Flags } from "../config/config.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Access, BundleSource, World } from "../flow/access.ts";
 import type { RequiredSeeds } from "../flow/required-seeds.ts";
 import type { Seeding } from "../flow/seeding.ts";
 import type { Work } from "../flow/up-task.ts";
-import type { Confirm } from "../ports.ts";
+import type { Confirm, Spawn } from "../ports.ts";
 import { exitStatusOfStatus } from "./exit-status.ts";
 import type { Operands } from "./operands.ts";
 import { toApplied, toStatus } from "./report-json.ts";
@@ -25,6 +26,9 @@ export interface Invoked extends Operands {
   readonly identify: () => Promise<Work["run"]>;
   readonly seeds: Seeds;
   readonly confirm: Confirm;
+  /** This program, to be started again. */
+  readonly spawn: () => Promise<Spawn>;
+  readonly flags: Flags;
 }
 
 /** What a run seeds, and what it asks to have been seeded. */
@@ -63,6 +67,8 @@ export async function run(
       return (await import("./run-operator.ts")).runLocks(world, access, invoked);
     case "doctor":
       return (await import("./run-operator.ts")).runDoctor(world, access, source, invoked);
+    case "drill":
+      return (await import("./run-drill.ts")).runDrill(world, access, invoked);
     case "resolve":
       return (await import("./run-operator.ts")).runResolve(world, access, invoked);
   }

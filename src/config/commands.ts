@@ -11,6 +11,7 @@ export type CommandName =
   | "locks"
   | "resolve"
   | "doctor"
+  | "drill"
   | "version";
 
 /** In the order of the help. */
@@ -24,6 +25,7 @@ export const COMMANDS: Readonly<Record<CommandName, string>> = {
   locks: "Who holds or waits for the gate; release PID ends an idle holder",
   resolve: "Settle an interrupted ledger row: --applied or --rolled-back",
   doctor: "What is wrong or will hurt: pooler, settings, privileges, indexes",
+  drill: "Race and kill runners in a scratch schema: does the gate hold here?",
   version: "Version, commit and bundle fingerprint",
 };
 

@@ -1,5 +1,6 @@
 /** What each setting's text must be, and becomes. */
 import * as v from "valibot";
+import { parseScratch } from "../core/drill-scratch.ts";
 import { parseDurationMs } from "../core/duration.ts";
 import { parseLedgerName } from "../core/identifier.ts";
 import type { SettingName, Settings } from "./settings.ts";
@@ -83,6 +84,11 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   yes: toBoolean,
   force: toBoolean,
   sample: toPositiveMs,
+  replicas: parsed(toCount(2), "must be a whole number from 2 to 1000"),
+  kill: parsed(toCount(0), "must be a whole number from 0 to 1000"),
+  drillSchema: choice("new", "existing"),
+  contrast: toBoolean,
+  runner: v.optional(parsed(parseScratch, "must be the ledger of a drill")),
   json: toBoolean,
   logFormat: choice("auto", "json", "text"),
   logLevel: choice("debug", "info", "warn", "error"),
@@ -98,6 +104,16 @@ function toInt8(text: string): bigint | undefined {
 function toVersion(text: string): number | undefined {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** More processes than that are no drill. */
+const COUNT_MAX = 1000;
+
+function toCount(least: number): (text: string) => number | undefined {
+  return (text) => {
+    const value = toVersion(text);
+    return value !== undefined && value >= least && value <= COUNT_MAX ? value : undefined;
+  };
 }
 
 function toSkipMode(text: string): Settings["skipMigrations"] | undefined {

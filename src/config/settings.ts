@@ -2,10 +2,13 @@
  * Every flag and its variable, in one table: the parser, the loader, `--help` and the README all
  * read it. Connection variables (DATABASE_URL, PG*) are in `connection-settings.ts`.
  */
+
+import type { Scratch } from "../core/drill-scratch.ts";
 import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
 import { COMMANDS, type CommandName } from "./commands.ts";
+import { DRILL_SETTINGS } from "./drill-settings.ts";
 import { OPERATOR_SETTINGS } from "./operator-settings.ts";
 import { SEED_SETTINGS } from "./seed-flags.ts";
 
@@ -22,11 +25,13 @@ export interface Setting {
 }
 
 const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
+/** A drill brings its own migrations and its own ledger. */
+const BUNDLED: readonly CommandName[] = ALL.filter((name) => name !== "drill");
 const ASKING: readonly CommandName[] = ALL.filter((name) => name !== "version");
 const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
 /** Those that have to do with the gate, inside it or beside it. */
 const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
-const WITH_DIRECT: readonly CommandName[] = [...NEAR_GATE, "doctor"];
+const WITH_DIRECT: readonly CommandName[] = [...NEAR_GATE, "doctor", "drill"];
 
 /** Every setting, parsed. Durations are in milliseconds. */
 export interface Settings {
@@ -67,6 +72,12 @@ export interface Settings {
   readonly yes: boolean;
   readonly force: boolean;
   readonly sample: number;
+  readonly replicas: number;
+  readonly kill: number;
+  readonly drillSchema: "new" | "existing";
+  readonly contrast: boolean;
+  /** This process is one runner of that drill. */
+  readonly runner: Scratch | undefined;
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
   readonly logLevel: Level;
@@ -82,7 +93,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flag: "dir",
     argument: "<folder>",
     variables: ["HEADGATE_DIR"],
-    commands: ALL,
+    commands: BUNDLED,
     help: "Migrations of this folder instead of the embedded ones",
   },
   ledger: {
@@ -90,7 +101,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<name>",
     variables: ["HEADGATE_LEDGER"],
     default: "headgate_migrations",
-    commands: ASKING,
+    commands: BUNDLED.filter((name) => name !== "version"),
     help: "Ledger table, schema.table or table",
   },
   databaseUrlFile: {
@@ -151,7 +162,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<duration>",
     variables: ["HEADGATE_DEADLINE"],
     default: "0",
-    commands: GATED,
+    commands: [...GATED, "drill"],
     help: "Bound of the whole command; 0 is none",
   },
   lockId: {
@@ -199,6 +210,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     help: "Answer by exit status: 0, 3, 4, 5, 7, 8 or 9",
   },
   ...OPERATOR_SETTINGS,
+  ...DRILL_SETTINGS,
   json: {
     flag: "json",
     variables: ["HEADGATE_JSON"],

@@ -42,6 +42,23 @@ export const EVENTS = {
   "index.dropped": { level: "warn", message: "Invalid index dropped" },
   "migration.reverted": { level: "info", message: "Migration reverted" },
   "row.resolved": { level: "info", message: "Interrupted row settled" },
+  "drill.started": { level: "info", message: "Drill started" },
+  "drill.reduced": {
+    level: "warn",
+    message: "Fewer runners than asked for: half of the free connections",
+  },
+  "drill.leftover": {
+    level: "warn",
+    message: "An earlier drill has left its scratch place, or one runs now",
+  },
+  "drill.killed": { level: "info", message: "Runner killed" },
+  "drill.orphaned": {
+    level: "warn",
+    message: "Session-level lock of the contrast outlives its client",
+  },
+  "drill.freed": { level: "info", message: "Session with the contrast's lock ended" },
+  "drill.cleaned": { level: "info", message: "Scratch place removed" },
+  "drill.left": { level: "warn", message: "Scratch place could not be removed" },
   "lock.released": { level: "warn", message: "Session that held the lock ended" },
   "seed.written": { level: "info", message: "Row seeded" },
   "seed.file-ran": { level: "info", message: "Seed file ran" },

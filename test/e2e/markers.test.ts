@@ -82,6 +82,24 @@ async function runOnLeft(change: string): Promise<Run> {
   return headgate(BUILD_UP, withUrl(url, DEBUG));
 }
 
+/** A scratch schema of before, fewer connections than asked for, a kill, and an orphan of the pool of one. */
+async function runDrill(): Promise<Run> {
+  const database = await servers.postgres.createDatabase();
+  await query(
+    database.url,
+    `create schema headgate_drill_0123456789ab; alter database ${database.name} connection limit 8`,
+  );
+  const pooled = servers.pool.urlOf(database);
+  return headgate(["drill", "--kill", "1", "--contrast"], withUrl(pooled));
+}
+
+let drill: Promise<Run> | undefined;
+
+function onDrill(): Promise<Run> {
+  drill ??= runDrill();
+  return drill;
+}
+
 const onFresh = async (...args: readonly string[]): Promise<Run> =>
   headgate(args, withUrl((await servers.postgres.createDatabase()).url, DEBUG));
 const onHead = async (...args: readonly string[]): Promise<Run> =>
@@ -108,6 +126,27 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     const { url } = await atHead();
     await query(url, "update headgate_migrations set state = 'failed' where version = 1");
     return headgate(["resolve", "1", "--applied"], withUrl(url, DEBUG));
+  },
+  "drill.started": onDrill,
+  "drill.reduced": onDrill,
+  "drill.leftover": onDrill,
+  "drill.killed": onDrill,
+  "drill.orphaned": onDrill,
+  "drill.freed": onDrill,
+  "drill.cleaned": onDrill,
+  "drill.left": async () => {
+    const { url } = await servers.postgres.createDatabase();
+    const runner = start(["drill", "--replicas", "2", "--kill", "0"], withUrl(url));
+    await until(url, "select from pg_class where relname = 'audit'");
+    const [row] = await query(
+      url,
+      "select nspname from pg_namespace where nspname like 'headgate_drill_%'",
+    );
+    const holder = await holdOpen(url, `lock table ${row?.["nspname"]}.audit in access share mode`);
+    runner.kill("SIGTERM");
+    const run = await runner.done;
+    await holder.release();
+    return run;
   },
   "lock.released": async () => {
     const { url } = await servers.postgres.createDatabase();

@@ -3,6 +3,7 @@ import { COMMANDS, type CommandName } from "../../src/config/commands.ts";
 import { type ConfigInput, type Flags, loadSettings } from "../../src/config/config.ts";
 import { SCHEMAS } from "../../src/config/setting-values.ts";
 import { SETTINGS, type SettingName, type Settings } from "../../src/config/settings.ts";
+import { scratchOf } from "../../src/core/drill-scratch.ts";
 import { HeadgateError } from "../../src/core/error.ts";
 
 type Strings = Readonly<Record<string, string>>;
@@ -45,6 +46,11 @@ const DEFAULTS: Settings = {
   yes: false,
   force: false,
   sample: 10_000,
+  replicas: 24,
+  kill: 5,
+  drillSchema: "new",
+  contrast: false,
+  runner: undefined,
   json: false,
   logFormat: "auto",
   logLevel: "info",
@@ -88,6 +94,11 @@ const VALUES: { readonly [Name in SettingName]: readonly [text: string, value: S
   yes: ["1", true, "off", false, SECRET],
   force: ["Yes", true, "false", false, SECRET],
   sample: ["300ms", 300, "15", 15_000, "0s"],
+  replicas: ["2", 2, "0048", 48, "1"],
+  kill: ["0", 0, "1000", 1000, "1001"],
+  drillSchema: ["existing", "existing", "NEW", "new", SECRET],
+  contrast: ["true", true, "no", false, SECRET],
+  runner: ["headgate_drill_0123456789ab.ledger", scratchOf("0123456789ab", undefined), "app.headgate_drill_0123456789ab_ledger", scratchOf("0123456789ab", "app"), "public.headgate_migrations"],
   json: ["on", true, "false", false, SECRET],
   logFormat: ["text", "text", "JSON", "json", SECRET],
   logLevel: ["debug", "debug", "Error", "error", SECRET],
