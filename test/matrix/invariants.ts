@@ -65,7 +65,7 @@ export function needsPerson({ moment }: Case): boolean {
 
 function judgeEnd(end: End, each: Case): readonly Violation[] {
   const { who, status, reason } = end;
-  if (status === undefined) return [{ invariant: "I4", text: `the ${who} did not end` }];
+  if (status === undefined) return [{ invariant: "I4", text: `the ${who} did not end: ${reason}` }];
   if (!allowed(end, each).includes(status)) {
     const text = `the ${who} ended with ${status}: ${reason ?? "no reason"}`;
     return [{ invariant: "I6", text }];

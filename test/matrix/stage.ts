@@ -25,6 +25,7 @@ export interface Stage {
 }
 
 const END_PATIENCE_MS = 120_000;
+const LAST_WORDS_CHARS = 1000;
 /** What a hash costs is no concern here, and neither is a password. */
 const SEEDING = {
   ARGON2ID_TIME_COST: "1",
@@ -85,5 +86,6 @@ export async function endOf(who: End["who"], started: Started): Promise<End> {
     return { who, status, reason: reason === undefined ? undefined : String(reason) };
   }
   started.kill("SIGKILL");
-  return { who, status: undefined, reason: undefined };
+  const { stderr } = await started.done;
+  return { who, status: undefined, reason: stderr.slice(-LAST_WORDS_CHARS) };
 }
