@@ -10,26 +10,25 @@ import { loadConnection, loadSettings } from "./config/config.ts";
 import type { Env } from "./config/libpq-env.ts";
 import { redact, secretsOf } from "./config/redact.ts";
 import { SETTINGS, type Settings } from "./config/settings.ts";
-import { HeadgateError } from "./core/error.ts";
 import { EVENTS } from "./core/events.ts";
-import { headOf, isNonEmpty } from "./core/head.ts";
+import { headOf, nonEmptyBundle } from "./core/head.ts";
 import { describeTarget } from "./core/target.ts";
 import type { Run } from "./db/record.ts";
 import type { BundleSource, World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
-import { clockUntil, stopped } from "./runtime/clock.ts";
+import { clockUntil } from "./runtime/clock.ts";
 import { readFile, readMigrationFolder } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
+import { createStop, type Stop } from "./runtime/stop.ts";
 
 /** What is known of this run so far. */
 interface Shape extends FailureShape {
-  readonly stop: AbortController;
+  readonly stop: Stop;
+  command: Command["command"] | undefined;
+  settings: Settings | undefined;
 }
 
 type Command = Extract<Invocation, { readonly kind: "command" }>;
-
-/** How long a stopped command may take to close what it has open; a drill has a schema to drop. */
-const STOP_GRACE_MS = { probe: 0, drill: 10_000, others: 1500 } as const;
 
 async function main(argv: readonly string[]): Promise<Outcome> {
   process.exitCode = 1;
@@ -38,27 +37,38 @@ async function main(argv: readonly string[]): Promise<Outcome> {
     isJson: argv.includes("--json") || process.env["HEADGATE_JSON"] === "true",
     log: () => undefined,
     secrets: [],
-    stop: new AbortController(),
+    stop: createStop(() => shape.command),
+    command: undefined,
+    settings: undefined,
   };
-  const stopBy = (code: "sigint" | "sigterm", signal: string) => () =>
-    shape.stop.abort(new HeadgateError(`Cannot go on: stopped by ${signal}`, { code }));
-  process.once("SIGINT", stopBy("sigint", "SIGINT"));
-  process.once("SIGTERM", stopBy("sigterm", "SIGTERM"));
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => shape.stop.by(name));
   shape.log = logFor(shape, { logFormat: "auto", logLevel: "info" });
   try {
-    return await invoke(parse(argv, shape), shape);
+    return await Promise.race([invoke(parse(argv, shape), shape), shape.stop.over]);
   } catch (error) {
-    const { failed } = await import("./cli/failure.ts");
-    return failed(shape, error);
+    return fail(argv, shape, error);
   }
 }
 
-/** A command line that cannot be read may still be a probe's. */
+async function fail(argv: readonly string[], shape: Shape, error: unknown): Promise<Outcome> {
+  const { failed, namedTerminationLog } = await import("./cli/failure.ts");
+  const { lastWords, ...outcome } = failed(shape, error);
+  const { command, settings } = shape;
+  if (command === undefined || !SETTINGS.terminationLog.commands.includes(command)) return outcome;
+  const { writeTerminationLog } = await import("./runtime/termination-log.ts");
+  const file = settings ? settings.terminationLog : namedTerminationLog(argv, process.env);
+  const reason = writeTerminationLog(file, lastWords);
+  if (reason !== undefined) shape.log("termination.unlogged", { file, reason });
+  return outcome;
+}
+
+/** A command line that cannot be read may still name its command. */
 function parse(argv: readonly string[], shape: Shape): Invocation {
   try {
     return parseArgv(argv);
   } catch (error) {
-    shape.isProbe = commandOf(argv) === "probe";
+    shape.command = commandOf(argv);
+    shape.isProbe = shape.command === "probe";
     throw error;
   }
 }
@@ -69,8 +79,10 @@ async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
     return { stdout: renderHelp(invocation.topic), exitStatus: 0 };
   }
   if (invocation.kind === "version") return version(undefined, false);
-  shape.isProbe = invocation.command === "probe";
+  shape.command = invocation.command;
+  shape.isProbe = shape.command === "probe";
   const { settings, env } = loadSettings({ ...invocation, env: process.env, readFile });
+  shape.settings = settings;
   shape.isJson = settings.json;
   shape.log = logFor(shape, settings);
   if (invocation.command === "version") return version(settings.dir, settings.json);
@@ -99,8 +111,8 @@ async function ask(
   if (ignored.length > 0 && !shape.isProbe) {
     shape.log("settings.ignored", { names: ignored.join(", ") });
   }
-  if (shape.isProbe) stopAfter(settings.timeout - performance.now(), shape, "--timeout");
-  else if (settings.deadline > 0) stopAfter(settings.deadline, shape, "--deadline");
+  if (shape.isProbe) shape.stop.after(settings.timeout - performance.now(), "--timeout");
+  else if (settings.deadline > 0) shape.stop.after(settings.deadline, "--deadline");
   const stop = shape.stop.signal;
   const world: World = { clock: clockUntil(stop), log: shape.log, random: Math.random, stop };
   const { run } = await import("./cli/run.ts");
@@ -115,9 +127,7 @@ async function ask(
     (await import("./runtime/confirm.ts")).confirm(question);
   const spawn = async () => (await import("./runtime/spawn.ts")).createSpawn(process, env);
   const invoked = { ...invocation, command, settings, identify, seeds, confirm, spawn };
-  const running = run(world, access, source, invoked);
-  const kind = command === "probe" || command === "drill" ? command : "others";
-  return Promise.race([running, stopped(stop, STOP_GRACE_MS[kind])]);
+  return run(world, access, source, invoked);
 }
 
 /** What is to be seeded, or must be; most probes ask for neither, and load nothing for it. */
@@ -150,19 +160,11 @@ async function identify(): Promise<Run> {
 async function bundleSource(folder: string | undefined): Promise<BundleSource> {
   if (folder === undefined) {
     const { HEAD, loadEmbedded } = await import("./embed/source.ts");
-    return { head: HEAD, load: async () => nonEmpty(await loadEmbedded()) };
+    return { head: HEAD, load: async () => nonEmptyBundle(await loadEmbedded()) };
   }
   const { buildBundle } = await import("./core/bundle.ts");
-  const bundle = nonEmpty(buildBundle(readMigrationFolder(folder), folder));
+  const bundle = nonEmptyBundle(buildBundle(readMigrationFolder(folder), folder));
   return { head: headOf(bundle), load: async () => bundle };
-}
-
-function nonEmpty<T>(bundle: readonly T[]): readonly [T, ...T[]] {
-  if (isNonEmpty(bundle)) return bundle;
-  throw new HeadgateError("Cannot use the migrations: there are none", {
-    code: "bundle-invalid",
-    hint: "An empty bundle is never at head: name a folder with --dir",
-  });
 }
 
 async function version(folder: string | undefined, isJson: boolean): Promise<Outcome> {
@@ -171,15 +173,6 @@ async function version(folder: string | undefined, isJson: boolean): Promise<Out
   const { renderVersion } = await import("./cli/render-version.ts");
   const stdout = renderVersion({ version: VERSION, commit: COMMIT, head }, isJson);
   return { stdout, exitStatus: 0 };
-}
-
-/** @param timeMs From now; a probe's may be over already. */
-function stopAfter(timeMs: number, shape: Shape, flag: string): void {
-  const stop = (): void => {
-    const code = "deadline-passed";
-    shape.stop.abort(new HeadgateError(`Cannot finish in time: ${flag} has passed`, { code }));
-  };
-  setTimeout(stop, Math.max(timeMs, 0)).unref();
 }
 
 function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">): World["log"] {

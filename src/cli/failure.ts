@@ -1,5 +1,7 @@
 /** The one place where an error becomes a line, an object and a status. */
+import { type Env, envValue } from "../config/libpq-env.ts";
 import { redact } from "../config/redact.ts";
+import { SETTINGS } from "../config/settings.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { World } from "../flow/access.ts";
 import { exitStatusOf } from "./exit-status.ts";
@@ -15,8 +17,13 @@ export interface Shape {
   secrets: readonly string[];
 }
 
+/** What is left to say when the process ends: `runtime/termination-log.ts`. */
+interface Failure extends Outcome {
+  readonly lastWords: { readonly message: string; readonly end: string };
+}
+
 /** Logs the error; a probe's takes one line, or none when stdout has the object. */
-export function failed(shape: Shape, raw: unknown): Outcome {
+export function failed(shape: Shape, raw: unknown): Failure {
   const error = toHeadgateError(raw);
   const exitStatus = shape.isProbe ? 1 : exitStatusOf(error);
   const { code, hint } = error;
@@ -31,7 +38,27 @@ export function failed(shape: Shape, raw: unknown): Outcome {
   return {
     stdout: shape.isJson ? toJson(shape.isProbe ? "probe" : "error", json) : "",
     exitStatus,
+    lastWords: {
+      message: printable(message),
+      end: printable(
+        redact(`${hint ?? "See the log"}\nexit status ${exitStatus} (${code})`, shape.secrets),
+      ),
+    },
   };
+}
+
+/** Where the last words go when the settings could not be read: as near as argv and environment tell. */
+export function namedTerminationLog(argv: readonly string[], env: Env): string | undefined {
+  const { flag, variables } = SETTINGS.terminationLog;
+  const at = argv.findIndex((word) => word === `--${flag}` || word.startsWith(`--${flag}=`));
+  const given = argv[at]?.split("=").slice(1).join("=") || argv[at + 1];
+  if (at >= 0 && given !== undefined && !given.startsWith("-")) return given;
+  return variables.map((name) => envValue(env, name)).find((value) => value !== undefined);
+}
+
+/** A server's control characters must not drive the terminal of whoever looks. */
+function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, "\uFFFD");
 }
 
 function toHeadgateError(error: unknown): HeadgateError {

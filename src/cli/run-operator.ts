@@ -49,7 +49,8 @@ export async function runResolve(world: World, access: Access, invoked: Invoked)
   const settlement = settlementOf(settings);
   const { resolve } = await import("../flow/resolve.ts");
   const { id: runId } = await identify();
-  const wish = { lockWaitMs: settings.lockWait, foreignKey: settings.lockId, runId };
+  const { lockWait: lockWaitMs, lockId: foreignKey, reclaimOrphans: reclaimAfterMs } = settings;
+  const wish = { lockWaitMs, foreignKey, reclaimAfterMs, runId };
   const { name, was } = await resolve(world, access, wish, { version, settlement });
   const end = settlement === "applied" ? "is marked applied" : "is deleted";
   return {

@@ -91,6 +91,7 @@ const runUp: Runner = async (world, access, source, { settings, identify, seeds 
     cancelsOrphans: settings.cancelOrphanedBuild,
     lockWaitMs: settings.lockWait,
     lockId: settings.lockId,
+    reclaimAfterMs: settings.reclaimOrphans,
   };
   const report = await up(world, access, source, {
     request,
@@ -115,8 +116,8 @@ const runSeed: Runner = async (world, access, source, { settings, identify, seed
   const { seeding } = seeds;
   if (!seeding) throw new TypeError("seed always seeds");
   const { seed, seedTables } = await import("../flow/seed-command.ts");
-  const { lockWait: lockWaitMs, lockId } = settings;
-  const wish = { seeding, request: { run: await identify(), lockWaitMs, lockId } };
+  const { lockWait: lockWaitMs, lockId, reclaimOrphans: reclaimAfterMs } = settings;
+  const wish = { seeding, request: { run: await identify(), lockWaitMs, lockId, reclaimAfterMs } };
   const report = settings.noLedger
     ? await seedTables(world, access, wish)
     : await seed(world, access, source, wish);
@@ -171,7 +172,8 @@ const runPlan: Runner = async (world, access, source, { settings, seeds }) => {
 
 const runDown: Runner = async (world, access, source, { settings, identify, count }) => {
   const { down } = await import("../flow/down.ts");
-  const request = { count, lockWaitMs: settings.lockWait, lockId: settings.lockId };
+  const { lockWait: lockWaitMs, lockId, reclaimOrphans: reclaimAfterMs } = settings;
+  const request = { count, lockWaitMs, lockId, reclaimAfterMs };
   const report = await down(world, access, await source.load(), { request, run: await identify() });
   const { renderDown } = await import("./render.ts");
   const json = { reverted: report.reverted.map(toApplied), at: report.at ?? null };

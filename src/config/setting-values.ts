@@ -61,6 +61,7 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   lockWait: toDurationMs,
   deadline: toDurationMs,
   lockId: v.optional(parsed(toInt8, "must be a 64-bit integer")),
+  reclaimOrphans: v.optional(toPositiveMs),
   atomic: toBoolean,
   cancelOrphanedBuild: toBoolean,
   to: v.optional(parsed(toVersion, "must be a version number")),
@@ -92,6 +93,7 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   json: toBoolean,
   logFormat: choice("auto", "json", "text"),
   logLevel: choice("debug", "info", "warn", "error"),
+  terminationLog: toPath,
   envFile: toPath,
 };
 

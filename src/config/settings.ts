@@ -48,6 +48,8 @@ export interface Settings {
   /** 0: none. */
   readonly deadline: number;
   readonly lockId: bigint | undefined;
+  /** Undefined: nobody is ended. */
+  readonly reclaimOrphans: number | undefined;
   readonly atomic: boolean;
   readonly cancelOrphanedBuild: boolean;
   readonly to: number | undefined;
@@ -81,6 +83,8 @@ export interface Settings {
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
   readonly logLevel: Level;
+  /** Undefined: Kubernetes' own file, where there is one. */
+  readonly terminationLog: string | undefined;
   readonly envFile: string | undefined;
 }
 
@@ -172,6 +176,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     commands: NEAR_GATE,
     help: "Also hold (locks: look at) this advisory key of another tool",
   },
+  reclaimOrphans: {
+    flag: "reclaim-orphans",
+    argument: "<age>",
+    variables: ["HEADGATE_RECLAIM_ORPHANS"],
+    commands: GATED,
+    help: "End session-level holders idle this long; may end a living migrator",
+  },
   atomic: {
     flag: "atomic",
     variables: ["HEADGATE_ATOMIC"],
@@ -233,6 +244,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     default: "info",
     commands: ASKING,
     help: "debug, info, warn or error",
+  },
+  terminationLog: {
+    flag: "termination-log",
+    argument: "<file>",
+    variables: ["HEADGATE_TERMINATION_LOG"],
+    commands: ["up", "seed"],
+    help: "File for a failure's reason; else /dev/termination-log if there",
   },
   envFile: {
     flag: "env-file",

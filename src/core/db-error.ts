@@ -53,6 +53,8 @@ export const UNDEFINED_TABLE = "42P01";
 export const INVALID_SCHEMA_NAME = "3F000";
 /** SQLSTATE: the role may not. */
 export const INSUFFICIENT_PRIVILEGE = "42501";
+/** SQLSTATE class: disk full, out of memory, a configured limit. */
+export const INSUFFICIENT_RESOURCES = "53";
 /** SQLSTATE: duplicate key. */
 export const UNIQUE_VIOLATION = "23505";
 /** SQLSTATE: lock_timeout passed. */

@@ -85,6 +85,15 @@ function judgeLeak(sight: PoolSight, { source }: PoolPlace): readonly Finding[] 
       remedy,
     });
   }
+  if (sight.hasLeaked === false) {
+    findings.push({
+      check: "session-reset",
+      severity: "note",
+      what: `The pooler of ${source} resets the server session behind each transaction: a SET was gone for the next client`,
+      why: "headgate does not mind; a session-level lock of another tool is let go with it, so that it keeps nobody out",
+      remedy: "None for headgate. For other tools use an address past the pooler",
+    });
+  }
   if (sight.isPooled && sight.hasLeaked === undefined && !sight.isStatementMode) {
     findings.push({
       check: "settings-leak",

@@ -9,17 +9,20 @@ export interface IndexSight {
   readonly name: string;
   readonly table: string;
   readonly definition: string;
-  readonly isBuilding: boolean;
+  /** The role that owns it. */
+  readonly owner: string;
+  /** The process that builds it now. */
+  readonly builder: number | null;
 }
 
 /** Nobody notices an invalid index: it costs every write and serves no query. */
 export function judgeIndex(index: IndexSight): Finding {
   const name = `${quoteIdentifier(index.schema)}.${quoteIdentifier(index.name)}`;
-  if (index.isBuilding) {
+  if (index.builder !== null) {
     return {
       check: "invalid-index",
       severity: "note",
-      what: `Index ${name} on ${index.table} is being built`,
+      what: `Index ${name} on ${index.table} is being built by pid ${index.builder}`,
       why: "It serves no query until it is valid",
       remedy: "Wait for its builder",
     };
@@ -27,7 +30,7 @@ export function judgeIndex(index: IndexSight): Finding {
   return {
     check: "invalid-index",
     severity: "warning",
-    what: `Index ${name} on ${index.table} is invalid, and nobody builds it`,
+    what: `Index ${name} on ${index.table}, which ${quoteIdentifier(index.owner)} owns, is invalid, and nobody builds it`,
     why: "It serves no query, costs every write, and CREATE INDEX IF NOT EXISTS takes it for done",
     remedy: `drop index concurrently ${name}; then again: ${index.definition.replace(/^(CREATE (?:UNIQUE )?INDEX)/, "$1 CONCURRENTLY")}`,
   };

@@ -60,6 +60,11 @@ const RULES: Readonly<Record<string, Rule>> = {
     isHarmless: isOff,
     why: "It ends what must run outside a transaction, such as CREATE INDEX CONCURRENTLY, and leaves an invalid index. In a transaction headgate sets its own",
   },
+  transaction_timeout: {
+    severity: "warning",
+    isHarmless: isOff,
+    why: "It ends what must run outside a transaction, such as CREATE INDEX CONCURRENTLY, and leaves an invalid index. In a transaction headgate sets its own",
+  },
   idle_in_transaction_session_timeout: {
     severity: "note",
     isHarmless: isOff,

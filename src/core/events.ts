@@ -60,6 +60,16 @@ export const EVENTS = {
   "drill.cleaned": { level: "info", message: "Scratch place removed" },
   "drill.left": { level: "warn", message: "Scratch place could not be removed" },
   "lock.released": { level: "warn", message: "Session that held the lock ended" },
+  "orphan.suspected": {
+    level: "warn",
+    message:
+      "A needed lock is session-level and idle: an orphan or an idle living holder, which SQL cannot tell apart",
+  },
+  "orphan.reclaimed": {
+    level: "warn",
+    message: "Idle session-level holder ended; it may have been a living migrator",
+  },
+  "orphan.spared": { level: "warn", message: "Idle session-level holder left alone" },
   "seed.written": { level: "info", message: "Row seeded" },
   "seed.file-ran": { level: "info", message: "Seed file ran" },
   "seed.skipped": { level: "info", message: "Seeding skipped" },
@@ -81,6 +91,7 @@ export const EVENTS = {
   "connection.lost": { level: "warn", message: "Connection lost; trying again" },
   "settings.ignored": { level: "warn", message: "Connection parameters ignored" },
   "command.failed": { level: "error", message: "Command failed" },
+  "termination.unlogged": { level: "warn", message: "Termination log could not be written" },
   "probe.not-ready": { level: "warn", message: "Schema is not at head" },
   "server.notice": { level: "debug", message: "Server notice" },
 } as const;

@@ -16,6 +16,8 @@ export interface GateKey {
 export const STEP_NAMESPACE = 0x68677374;
 /** `hgrn` in ASCII: held around a migration that runs outside a transaction. */
 export const RUN_NAMESPACE = 0x6867726e;
+/** `hgrc` in ASCII: held by the one runner that watches an idle holder with a view to ending it. */
+export const RECLAIM_NAMESPACE = 0x68677263;
 
 /** The key of the transaction that applies a migration. */
 export function stepKey(place: LedgerPlace): GateKey {
@@ -25,6 +27,11 @@ export function stepKey(place: LedgerPlace): GateKey {
 /** The key around a migration that runs outside a transaction. */
 export function runKey(place: LedgerPlace): GateKey {
   return { namespace: RUN_NAMESPACE, ledger: fnv1a(quoteLedger(place)) };
+}
+
+/** The key of the one runner that watches an idle holder. */
+export function reclaimKey(place: LedgerPlace): GateKey {
+  return { namespace: RECLAIM_NAMESPACE, ledger: fnv1a(quoteLedger(place)) };
 }
 
 /** As arguments of an advisory lock function. */

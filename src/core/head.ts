@@ -2,6 +2,7 @@
  * Judges a ledger against a bundle. The states and their precedence are the specification of
  * `probe`, `status` and `up`; `test/unit/head.test.ts` is the table.
  */
+import { HeadgateError } from "./error.ts";
 import { type Ledger, type LedgerRow, rowsOf, type Tip } from "./ledger.ts";
 import type { Migration, NonEmpty } from "./migration.ts";
 
@@ -150,4 +151,13 @@ function driftOf(
 /** Narrows a list whose first element is needed. */
 export function isNonEmpty<T>(list: readonly T[]): list is NonEmpty<T> {
   return list.length > 0;
+}
+
+/** The bundle, if it has a migration. @throws {HeadgateError} `bundle-invalid` when it has none. */
+export function nonEmptyBundle<T>(bundle: readonly T[]): NonEmpty<T> {
+  if (isNonEmpty(bundle)) return bundle;
+  throw new HeadgateError("Cannot use the migrations: there are none", {
+    code: "bundle-invalid",
+    hint: "An empty bundle is never at head: name a folder with --dir",
+  });
 }

@@ -1,6 +1,6 @@
 /** Locks around the gate as plain data: whose they are, and whether a holder may be ended. */
 import { type AdvisoryKey, renderKey, toolOf } from "./advisory-key.ts";
-import { type GateKey, runKey, stepKey } from "./gate-key.ts";
+import { type GateKey, reclaimKey, runKey, stepKey } from "./gate-key.ts";
 import type { LedgerPlace } from "./ledger.ts";
 
 /** One row of pg_locks with its session. What the server hides of another role's session is null. */
@@ -35,8 +35,11 @@ export interface LockRow {
   readonly blockedBy: readonly number[];
 }
 
-/** `step` and `run` are the gate's own keys, `ledger` its table, `lock-id` the key of `--lock-id`. */
-export type LockKind = "step" | "run" | "ledger" | "lock-id" | "tool" | "unknown";
+/**
+ * `step` and `run` are the gate's own keys, `ledger` its table, `lock-id` the key of `--lock-id`,
+ * `reclaim` the key of the runner that watches an idle holder.
+ */
+export type LockKind = "step" | "run" | "ledger" | "lock-id" | "reclaim" | "tool" | "unknown";
 
 /** A lock and whose it is. */
 export interface Lock extends LockRow {
@@ -52,7 +55,15 @@ export interface LockScope {
   readonly lockId: bigint | undefined;
 }
 
-const ORDER: readonly LockKind[] = ["step", "run", "ledger", "lock-id", "tool", "unknown"];
+const ORDER: readonly LockKind[] = [
+  "step",
+  "run",
+  "ledger",
+  "lock-id",
+  "reclaim",
+  "tool",
+  "unknown",
+];
 
 /** The gate's first, then other tools', then unknown ones; holders before waiters. */
 export function classifyLocks(rows: readonly LockRow[], scope: LockScope): readonly Lock[] {
@@ -66,6 +77,7 @@ function classify(row: LockRow, { place, database, lockId }: LockScope): Lock {
   const tool = toolOf(key, database);
   if (isGateKey(key, stepKey(place))) return { ...row, kind: "step", tool };
   if (isGateKey(key, runKey(place))) return { ...row, kind: "run", tool };
+  if (isGateKey(key, reclaimKey(place))) return { ...row, kind: "reclaim", tool };
   if (key.kind === "bigint" && key.value === lockId) return { ...row, kind: "lock-id", tool };
   return { ...row, kind: tool === undefined ? "unknown" : "tool", tool };
 }
@@ -83,6 +95,7 @@ export function isOfGate({ kind }: Lock): boolean {
 export function describeLock({ kind, key, tool }: Lock): string {
   if (kind === "step") return "the gate";
   if (kind === "run") return "the gate of a migration outside a transaction";
+  if (kind === "reclaim") return "the right to watch and end an idle holder";
   if (key === undefined) return "a lock on the ledger";
   const owner = tool ?? (kind === "unknown" ? "unknown" : undefined);
   const name = owner === undefined ? "" : ` (${owner})`;

@@ -31,6 +31,8 @@ export interface Target {
   readonly applicationName: string | undefined;
   /** As the server would read it: `app, public`. Never a startup parameter: poolers refuse it. */
   readonly searchPath: string | undefined;
+  /** Startup parameters to try, by which `doctor` learns what a pooler refuses. */
+  readonly startup?: Readonly<Record<string, string>>;
   /** A password may cross the network without TLS and without SCRAM or md5. */
   readonly allowCleartext: boolean;
   /** What decided: `DATABASE_URL`, `--database-url-file`, `PGHOST, PGUSER`. */

@@ -14,8 +14,9 @@
  */
 import { DbError } from "../core/db-error.ts";
 import type { Target } from "../core/target.ts";
-import { endLife, type Life, openDriver } from "./driver.ts";
+import { endLife, type Life, newLife, openDriver } from "./driver.ts";
 import { toDbError } from "./driver-error.ts";
+import { leave } from "./leave.ts";
 
 /** Column names to values, as the driver reads them. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -37,10 +38,15 @@ export interface Connection {
   run(text: string, deadlineMs?: number): Promise<Result>;
   /** Extended protocol: one statement, values as bind parameters. */
   bind(text: string, values: readonly Value[], deadlineMs?: number): Promise<Result>;
-  /** Says goodbye to the server; resolves when the socket is closed, within a second. */
+  /** Says goodbye to the server; resolves when the socket is closed, within a second or two. */
   close(): Promise<void>;
   /** Drops the socket. What runs on the server ends at its next client check. */
   destroy(error: Error): void;
+  /**
+   * Refuses every further call, cancels the statement that runs, rolls back and says goodbye; `close`
+   * waits for it. A statement that was done before still answers, any other rejects with `error`.
+   */
+  stop(error: Error): void;
 }
 
 /** Whom to connect to, and in whose name. */
@@ -61,22 +67,22 @@ const GOODBYE_S = 1;
 
 /** Nothing is sent before the first call, which also connects. */
 export function openConnection(options: ConnectionOptions): Connection {
-  const life: Life = {
-    error: undefined,
-    destroySocket: () => undefined,
-    loginTimer: undefined,
-    isLoggedIn: false,
-    isRefused: false,
-  };
+  const life = newLife();
   const sql = openDriver(options, life);
   const prefix = options.tag === undefined ? "" : `${tagComment(options.tag)} `;
+  const unanswered = new Set<Promise<unknown>>();
+  let leaving: Promise<void> | undefined;
 
-  const call = async (pending: () => Promise<Result>, deadlineMs: number): Promise<Result> => {
+  const call = async (ask: () => Promise<Result>, deadlineMs: number): Promise<Result> => {
     if (life.error) throw life.error;
+    const answer = ask();
+    unanswered.add(answer);
     try {
-      return await withDeadline(pending(), deadlineMs, life);
+      return await withDeadline(answer, deadlineMs, life);
     } catch (error) {
       throw life.error ?? toDbError(error, prefix.length);
+    } finally {
+      unanswered.delete(answer);
     }
   };
   return {
@@ -85,11 +91,19 @@ export function openConnection(options: ConnectionOptions): Connection {
     bind: (text, values, deadlineMs = QUESTION_DEADLINE_MS) =>
       call(async () => toResult(await sql.unsafe(prefix + text, [...values])), deadlineMs),
     close: async () => {
+      if (leaving !== undefined) return leaving;
       const isOpen = life.error === undefined;
       life.error ??= new DbError("lost", "connection closed by us");
       if (isOpen) await sql.end({ timeout: GOODBYE_S });
     },
-    destroy: (error) => endLife(life, error),
+    destroy: (error) => {
+      if (leaving === undefined) endLife(life, error);
+    },
+    stop: (error) => {
+      if (life.error) return;
+      life.error = error;
+      leaving = leave(life, sql, unanswered);
+    },
   };
 }
 

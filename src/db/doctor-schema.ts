@@ -34,7 +34,8 @@ const indexSchema = v.object({
   name: v.string(),
   table_name: v.string(),
   definition: v.string(),
-  is_building: v.boolean(),
+  owner: v.string(),
+  builder: v.nullable(number),
 });
 
 /** Indexes that no query may use. One that is being built looks the same but for its builder. */
@@ -42,8 +43,9 @@ export async function readInvalidIndexes(connection: Connection): Promise<readon
   const { rows } = await connection.run(
     `select n.nspname::text as schema, c.relname::text as name, i.indrelid::regclass::text as table_name,
   pg_get_indexdef(i.indexrelid) as definition,
-  exists (select from pg_stat_progress_create_index p
-    where p.index_relid = i.indexrelid and p.datname = current_database()) as is_building
+  pg_get_userbyid(c.relowner)::text as owner,
+  (select p.pid from pg_stat_progress_create_index p
+    where p.index_relid = i.indexrelid and p.datname = current_database() limit 1) as builder
 from pg_index i
 join pg_class c on c.oid = i.indexrelid and c.relkind = 'i'
 join pg_namespace n on n.oid = c.relnamespace
@@ -51,8 +53,8 @@ where not (i.indisvalid and i.indisready) and n.nspname !~ '^pg_temp'
 order by 1, 2`,
   );
   return rows.map((raw) => {
-    const { schema, name, table_name, definition, is_building } = v.parse(indexSchema, raw);
-    return { schema, name, table: table_name, definition, isBuilding: is_building };
+    const { table_name: table, ...index } = v.parse(indexSchema, raw);
+    return { ...index, table };
   });
 }
 

@@ -39,3 +39,9 @@ export async function readIsEncrypted(connection: Connection): Promise<boolean> 
   );
   return rows[0]?.["ssl"] === true;
 }
+
+/** Whether the login named another process than the one that answers. */
+export async function readIsPooled(connection: Connection): Promise<boolean> {
+  const { rows, loginPid } = await connection.run("select pg_backend_pid() as pid");
+  return loginPid !== undefined && loginPid !== Number(rows[0]?.["pid"]);
+}

@@ -4,8 +4,9 @@ import postgres from "postgres";
 import { DbError } from "../core/db-error.ts";
 import { watchAuthentication } from "./authentication.ts";
 import type { ConnectionOptions } from "./connection.ts";
-import { watchFatal } from "./fatal-error.ts";
-import { openSocket } from "./socket.ts";
+import { toDbError } from "./driver-error.ts";
+import { readAlong } from "./read-along.ts";
+import { openBeside, openSocket } from "./socket.ts";
 
 /** Why the connection ended, once it has, and how to end it. */
 export interface Life {
@@ -15,6 +16,29 @@ export interface Life {
   /** Before that the driver itself reports what the server says. */
   isLoggedIn: boolean;
   isRefused: boolean;
+  /** The socket is gone, by whomever. */
+  isClosed: boolean;
+  /** As the server gave it: process id and secret. */
+  cancelKey: Uint8Array | undefined;
+  /** Undefined until the server takes its first statement. */
+  isInTransaction: boolean | undefined;
+  /** Another socket to the very server that this one leads to. */
+  openBeside: ((timeoutMs: number) => Promise<Socket>) | undefined;
+}
+
+/** Before its first socket. */
+export function newLife(): Life {
+  return {
+    error: undefined,
+    destroySocket: () => undefined,
+    loginTimer: undefined,
+    isLoggedIn: false,
+    isRefused: false,
+    isClosed: false,
+    cancelKey: undefined,
+    isInTransaction: undefined,
+    openBeside: undefined,
+  };
 }
 
 /** A driver that has one socket in its life. Nothing is sent before the first statement. */
@@ -41,13 +65,16 @@ export function openDriver(options: ConnectionOptions, life: Life): postgres.Sql
     max_lifetime: null,
     idle_timeout: 0,
     connect_timeout: 0,
-    connection: { application_name: options.applicationName },
+    // The socket has its own, which the driver would replace by one of a minute.
+    keep_alive: null,
+    connection: { ...target.startup, application_name: options.applicationName },
     onnotice: (notice) => options.onNotice?.(String(notice["message"] ?? "")),
     onparameter: () => {
       life.isLoggedIn = true;
       clearTimeout(life.loginTimer);
     },
     onclose: () => {
+      life.isClosed = true;
       clearTimeout(life.loginTimer);
       life.error ??= new DbError("lost", "connection lost");
     },
@@ -61,12 +88,25 @@ async function openWatched(
   { target, connectTimeoutMs }: ConnectionOptions,
   life: Life,
 ): Promise<Socket> {
-  const { socket, isPrivate } = await openSocket(target, connectTimeoutMs);
+  const { socket, isPrivate, peer } = await openSocket(target, connectTimeoutMs);
   life.destroySocket = () => void socket.destroy();
+  // Between a socket's error and its close the driver takes statements that it never answers.
+  socket.on("error", (error) => {
+    life.error ??= toDbError(error, 0);
+  });
   if (life.error) socket.destroy();
   boundLogin(life, connectTimeoutMs);
-  watchFatal(socket, (error) => {
-    if (life.isLoggedIn) life.error ??= error;
+  life.openBeside = (timeoutMs) => openBeside(target, peer, timeoutMs);
+  readAlong(socket, {
+    onFatal: (error) => {
+      if (life.isLoggedIn) life.error ??= error;
+    },
+    onKey: (key) => {
+      life.cancelKey = key;
+    },
+    onReady: (isInTransaction) => {
+      life.isInTransaction = isInTransaction;
+    },
   });
   watchAuthentication(socket, isPrivate || target.allowCleartext, (error) => {
     life.isRefused = true;

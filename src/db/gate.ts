@@ -71,7 +71,18 @@ function isAcquired({ rows }: Result): boolean {
 function tryKeys({ key, foreignKey }: Pick<Gate, "key" | "foreignKey">): string {
   const own = `pg_try_advisory_xact_lock(${keyArguments(key)})`;
   if (foreignKey === undefined) return own;
-  return `${own} and pg_try_advisory_xact_lock((${integerLiteral(foreignKey)})::bigint)`;
+  const foreign = `(${integerLiteral(foreignKey)})::bigint`;
+  return `${own} and not ${hasForeignKey(foreign)} and pg_try_advisory_xact_lock(${foreign})`;
+}
+
+/**
+ * The session that answers has the key already: through a pooler it is the one on which another
+ * client took it, where any further try would succeed and keep nobody out. AND goes left to right.
+ */
+function hasForeignKey(foreign: string): string {
+  return `exists (select from pg_locks l where l.pid = pg_backend_pid() and l.locktype = 'advisory'
+  and l.database = (select oid from pg_database where datname = current_database())
+  and l.objsubid = 1 and (l.classid::bigint << 32) | l.objid::bigint = ${foreign})`;
 }
 
 /** The idle limit comes before the lock: a holder that freezes right after it is bounded too. */

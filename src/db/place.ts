@@ -17,7 +17,8 @@ export interface Tenancy {
  * query and not `to_regclass`: the catalog cache behind it may be stale.
  *
  * @param searchPath Looked along instead of the session's, when given.
- * @throws {HeadgateError} `config-invalid` when no schema of the search path exists.
+ * @throws {HeadgateError} `config-invalid` when no schema of the search path exists, or the first one
+ *   is the server's own: a ledger in `pg_temp` would be gone with the session, and say nothing of it.
  */
 export async function resolvePlace(
   connection: Connection,
@@ -58,14 +59,20 @@ async function lookUp(connection: Connection, name: LedgerName): Promise<LedgerP
     [name.table],
   );
   const schema = rows[0]?.["schema"];
-  if (typeof schema === "string") return { schema, table: name.table };
-  throw new HeadgateError(
-    `Cannot place the ledger: no schema of the search path (${String(rows[0]?.["search_path"])}) exists`,
-    {
-      code: "config-invalid",
-      hint: "Create the schema, or name one with --ledger schema.table",
-    },
-  );
+  const path = String(rows[0]?.["search_path"]);
+  if (typeof schema !== "string") throw placeError(`no schema of the search path (${path}) exists`);
+  if (!schema.startsWith(RESERVED)) return { schema, table: name.table };
+  throw placeError(`the search path (${path}) leads to ${schema}, which is the server's own`);
+}
+
+/** PostgreSQL keeps such names for itself. */
+const RESERVED = "pg_";
+
+function placeError(reason: string): HeadgateError {
+  return new HeadgateError(`Cannot place the ledger: ${reason}`, {
+    code: "config-invalid",
+    hint: "Create the schema and let the search path begin with it (alter role … set search_path), or name one with --ledger schema.table",
+  });
 }
 
 /**

@@ -20,7 +20,17 @@ export interface OpenSocket {
   readonly socket: Socket;
   /** True when nobody between us and the server can read along. */
   readonly isPrivate: boolean;
+  /** The one of the hosts that answered. */
+  readonly peer: Peer;
 }
+
+/** A name may lead to several servers: the address is the one that answered. */
+interface Peer extends HostPort {
+  readonly address?: string | undefined;
+}
+
+/** Connected, and encrypted or not. */
+type Opened = Omit<OpenSocket, "peer">;
 
 /**
  * Tries the hosts in their order and returns the first that answers.
@@ -31,7 +41,8 @@ export async function openSocket(target: Target, timeoutMs: number): Promise<Ope
   const failures: string[] = [];
   for (const host of target.hosts) {
     try {
-      return await openHost(target, host, timeoutMs);
+      const opened = await openHost(target, host, timeoutMs);
+      return { ...opened, peer: { ...host, address: opened.socket.remoteAddress } };
     } catch (error) {
       failures.push(`${host.host}:${host.port}: ${reasonOf(error)}`);
     }
@@ -39,7 +50,13 @@ export async function openSocket(target: Target, timeoutMs: number): Promise<Ope
   throw new DbError("connect", `no connection to ${failures.join("; ")}`);
 }
 
-async function openHost(target: Target, host: HostPort, timeoutMs: number): Promise<OpenSocket> {
+/** One more connection to the server that answered, as safe as the first one. */
+export async function openBeside(target: Target, peer: Peer, timeoutMs: number): Promise<Socket> {
+  const { socket } = await openHost(target, peer, timeoutMs);
+  return socket;
+}
+
+async function openHost(target: Target, host: Peer, timeoutMs: number): Promise<Opened> {
   if (host.host.startsWith("/")) {
     const path = `${host.host}/.s.PGSQL.${host.port}`;
     return { socket: await opened(connectTcp({ path }), "connect", timeoutMs), isPrivate: true };
@@ -54,12 +71,12 @@ async function openHost(target: Target, host: HostPort, timeoutMs: number): Prom
   }
 }
 
-async function plain(host: HostPort, timeoutMs: number): Promise<OpenSocket> {
+async function plain(host: Peer, timeoutMs: number): Promise<Opened> {
   return { socket: await tcp(host, timeoutMs), isPrivate: false };
 }
 
-async function tcp(host: HostPort, timeoutMs: number): Promise<Socket> {
-  const socket = connectTcp({ host: host.host, port: host.port });
+async function tcp({ host, port, address }: Peer, timeoutMs: number): Promise<Socket> {
+  const socket = connectTcp({ host: address ?? host, port });
   await opened(socket, "connect", timeoutMs);
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEPALIVE_MS);
@@ -67,7 +84,7 @@ async function tcp(host: HostPort, timeoutMs: number): Promise<Socket> {
 }
 
 /** @throws {DbError} when the server has no TLS or the handshake fails; others are no word on TLS. */
-async function encrypted(target: Target, host: HostPort, timeoutMs: number): Promise<OpenSocket> {
+async function encrypted(target: Target, host: Peer, timeoutMs: number): Promise<Opened> {
   const socket = await tcp(host, timeoutMs);
   try {
     const isOffered = await requestTls(socket, timeoutMs);

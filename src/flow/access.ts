@@ -44,7 +44,7 @@ export function connect(world: World, access: Access, target: Target, tag?: stri
     onNotice: (message) => world.log("server.notice", { message }),
     ...(tag === undefined ? {} : { tag }),
   });
-  const stop = (): void => connection.destroy(world.stop.reason as Error);
+  const stop = (): void => connection.stop(world.stop.reason as Error);
   if (world.stop.aborted) stop();
   world.stop.addEventListener("abort", stop, { once: true });
   return {

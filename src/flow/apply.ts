@@ -2,6 +2,7 @@
 import {
   type DbError,
   INSUFFICIENT_PRIVILEGE,
+  INSUFFICIENT_RESOURCES,
   isConnectionTrouble,
   isContention,
   READ_ONLY_TRANSACTION,
@@ -65,20 +66,25 @@ export async function applyMigration(
   return { version: migration.version, name: migration.name, durationMs };
 }
 
+/** A migration that is undone, once its transaction is committed. */
+export interface Reverted extends Applied {
+  readonly xactId: string;
+}
+
 /** The down part, and the row goes. @throws as `applyMigration`. */
 export async function revertMigration(
   world: World,
   connection: Connection,
   place: LedgerPlace,
   job: Job,
-): Promise<Applied> {
+): Promise<Reverted> {
   const { migration } = job;
   const { frame, durationMs } = await runJob(world, connection, job);
   const isOurs =
     frame !== undefined &&
     (await removeRow(connection, place, { version: migration.version, xactId: frame.xactId }));
   if (!isOurs) throw new BodyCommitted(migration);
-  return { version: migration.version, name: migration.name, durationMs };
+  return { version: migration.version, name: migration.name, durationMs, xactId: frame.xactId };
 }
 
 /** @returns The frame, or undefined when the body ended the transaction. */
@@ -124,15 +130,24 @@ export function failureOf(error: unknown, job: Job): Error {
 
 function migrationFailed(error: DbError, job: Job): HeadgateError {
   const verb = job.section === job.migration.up ? "apply" : "revert";
-  const isPrivilege = sqlStateOf(error) === INSUFFICIENT_PRIVILEGE;
+  const state = sqlStateOf(error) ?? "";
+  const isPrivilege = state === INSUFFICIENT_PRIVILEGE;
   const text = describeServerError(error, job);
   return new HeadgateError(`Cannot ${verb} ${job.migration.file}: ${text}`, {
     code: isPrivilege ? "privilege-missing" : "migration-failed",
-    hint: isPrivilege
-      ? "Nothing of it stayed. Grant the role what it lacks, or let the owner of those objects migrate"
-      : "Nothing of it stayed: correct the file (it was never applied), or the data it met, and run again",
+    hint: `Nothing of it stayed: ${nextStep(state)}`,
     cause: error,
   });
+}
+
+function nextStep(sqlState: string): string {
+  if (sqlState === INSUFFICIENT_PRIVILEGE) {
+    return "grant the role what it lacks, or let the owner of those objects migrate";
+  }
+  if (sqlState.startsWith(INSUFFICIENT_RESOURCES)) {
+    return "free space on the server's disk, or give it what else it says it lacks, and run again";
+  }
+  return "correct the file (it was never applied), or the data it met, and run again";
 }
 
 /** A file, and the part of its text that was sent. */

@@ -16,9 +16,18 @@ const BESIDE_DEADLINE_MS = 3000;
 export interface Look {
   readonly connection: Connection;
   readonly place: LedgerPlace;
+  readonly locks: () => Promise<readonly Lock[]>;
   readonly find: () => Promise<Lock | undefined>;
   /** @throws `refused` when it holds nothing */
   readonly holder: () => Promise<Lock>;
+}
+
+/** Whom to look at. */
+export interface Aim {
+  readonly pid: number;
+  readonly lockId: bigint | undefined;
+  /** In whose name. */
+  readonly runId?: string;
 }
 
 /**
@@ -29,12 +38,12 @@ export interface Look {
 export async function beside<T>(
   world: World,
   access: Access,
-  wish: { readonly pid: number; readonly lockId: bigint | undefined },
+  wish: Aim,
   use: (look: Look) => Promise<T>,
 ): Promise<T> {
   const opened: Connection[] = [];
   const open = (): Connection => {
-    const connection = connect(world, access, access.direct ?? access.main);
+    const connection = connect(world, access, access.direct ?? access.main, wish.runId);
     opened.push(connection);
     return connection;
   };
@@ -46,12 +55,12 @@ export async function beside<T>(
     const connection = isHolder ? await openSecond(open(), wish.pid) : first;
     // The holder goes back to its pool, and is left alone from now on.
     if (isHolder) await leave(first);
-    const find = async (): Promise<Lock | undefined> => {
-      const rows = await sampleLocks(connection, place);
-      return heldBy(classifyLocks(rows, { place, database, lockId: wish.lockId }), wish.pid);
-    };
+    const scope = { place, database, lockId: wish.lockId };
+    const locks = async (): Promise<readonly Lock[]> =>
+      classifyLocks(await sampleLocks(connection, place), scope);
+    const find = async (): Promise<Lock | undefined> => heldBy(await locks(), wish.pid);
     const holder = async (): Promise<Lock> => (await find()) ?? refuseAbsent(wish.pid);
-    return await use({ connection, place, find, holder });
+    return await use({ connection, place, locks, find, holder });
   } catch (error) {
     throw world.stop.aborted ? world.stop.reason : unreadableError(error, access.ledger);
   } finally {

@@ -1,5 +1,5 @@
 /** Errors of migrations that run outside a transaction: some of it stays, and a person must look. */
-import type { BuildStatement } from "../core/build-step.ts";
+import { type BuildStatement, isRepeatable } from "../core/build-step.ts";
 import type { DbError } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { Migration } from "../core/migration.ts";
@@ -40,6 +40,20 @@ export function buildFailed(error: DbError, failed: FailedStatement): HeadgateEr
       hint: `${done}, and its row is marked failed and stops every runner.${left} Correct the data, or finish by hand; then headgate resolve ${migration.version} --rolled-back to run the whole file again, or --applied to go on`,
       cause: error,
     },
+  );
+}
+
+/** When the process must stop in the middle: what stays, which is as after a kill, and what comes next. */
+export function orStopped(error: unknown, stop: AbortSignal, failed: FailedStatement): unknown {
+  if (!(error instanceof HeadgateError) || error !== stop.reason) return error;
+  const { migration, statement, index, count } = failed;
+  const why = error.message.replace(/^Cannot [^:]*: /, "");
+  const next = isRepeatable(statement.step)
+    ? "the next headgate up takes it over and runs this statement again"
+    : `see what the statement did, then headgate resolve ${migration.version} --rolled-back or --applied`;
+  return new HeadgateError(
+    `Cannot finish statement ${index + 1} of ${count} of ${migration.file}: ${why}`,
+    { code: error.code, hint: `Its row stays running: ${next}`, cause: error },
   );
 }
 

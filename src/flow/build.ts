@@ -11,7 +11,7 @@ import { recordBuildFailed, recordStatement } from "../db/build-row.ts";
 import type { Run } from "../db/record.ts";
 import type { Access, World } from "./access.ts";
 import { type Claim, type ClaimWish, claimBuild, finishBuild } from "./build-claim.ts";
-import { buildFailed, failureText, refuseSession } from "./build-failure.ts";
+import { buildFailed, failureText, orStopped, refuseSession } from "./build-failure.ts";
 import { runStatement } from "./build-index.ts";
 import { openLease, openLock, type Signal, type SignalWish } from "./build-signal.ts";
 import type { Session } from "./session.ts";
@@ -142,9 +142,11 @@ async function runOne(build: Build, index: number, limits: Limits): Promise<bool
     await runStatement({ world, connection, statement, ...limits });
     return true;
   } catch (error) {
-    if (!(error instanceof DbError) || isConnectionTrouble(error)) throw error;
-    if (isContention(error) && isRepeatable(statement.step)) throw error;
     const failed = { migration, statement, index, count: statements.length };
+    if (!(error instanceof DbError) || isConnectionTrouble(error)) {
+      throw orStopped(error, world.stop, failed);
+    }
+    if (isContention(error) && isRepeatable(statement.step)) throw error;
     const entry = { version: migration.version, runId: run.id, error: failureText(error, failed) };
     if (!(await recordBuildFailed(connection, gate.place, entry))) return false;
     throw buildFailed(error, failed);

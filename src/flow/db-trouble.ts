@@ -1,5 +1,10 @@
 /** What the database said, as an error for a person: exit status and next step. */
-import { type DbError, INSUFFICIENT_PRIVILEGE, sqlStateOf } from "../core/db-error.ts";
+import {
+  type DbError,
+  endsConnection,
+  INSUFFICIENT_PRIVILEGE,
+  sqlStateOf,
+} from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerName } from "../core/ledger.ts";
@@ -17,6 +22,7 @@ export function unreachableError(error: DbError): HeadgateError {
 export function unreadableError(error: unknown, ledger: LedgerName): HeadgateError {
   if (error instanceof HeadgateError) return error;
   const name = quoteLedger(ledger);
+  if (isDbError(error) && endsConnection(error)) return unreachableError(error);
   if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) {
     return new HeadgateError(`Cannot read the ledger ${name}: ${withState(error as DbError)}`, {
       code: "privilege-missing",
@@ -24,11 +30,7 @@ export function unreadableError(error: unknown, ledger: LedgerName): HeadgateErr
       cause: error,
     });
   }
-  if (isDbError(error)) {
-    return error.kind === "server" && !(sqlStateOf(error) ?? "").startsWith("42")
-      ? unreachableError(error)
-      : shapeOrUnreachable(error, name);
-  }
+  if (isDbError(error) && !isOfAnotherShape(error)) return unusableError(error, name);
   return shapeError(error as Error, name);
 }
 
@@ -38,10 +40,20 @@ export function gateError(error: unknown, ledger: LedgerName): Error {
   if (isOfAnotherShape(error)) return shapeError(error, name);
   if (!isDbError(error)) return error instanceof Error ? error : new Error(String(error));
   if (isStatementPooling(error)) return statementPoolingError(error);
-  if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) return unreachableError(error);
+  if (endsConnection(error)) return unreachableError(error);
+  if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) return unusableError(error, name);
   return new HeadgateError(`Cannot use the ledger ${name}: ${withState(error)}`, {
     code: "privilege-missing",
     hint: `Grant it: grant select, insert, update, delete on ${name} to the role`,
+    cause: error,
+  });
+}
+
+/** The server is there, and does not do what the ledger needs. */
+function unusableError(error: DbError, name: string): HeadgateError {
+  return new HeadgateError(`Cannot use the ledger ${name}: ${withState(error)}`, {
+    code: "unreachable",
+    hint: hintFor(error),
     cause: error,
   });
 }
@@ -63,10 +75,6 @@ function statementPoolingError(error: DbError): HeadgateError {
       cause: error,
     },
   );
-}
-
-function shapeOrUnreachable(error: DbError, name: string): HeadgateError {
-  return error.kind === "server" ? shapeError(error, name) : unreachableError(error);
 }
 
 /** A table of that name which is no ledger, or one of a newer layout. */
@@ -106,12 +114,19 @@ const HINTS: Readonly<Record<string, string>> = {
   "3D000": "Check the database's name, or create it",
   "25006":
     "The server is a standby, or role or database is read-only (default_transaction_read_only): name the primary, or a role that may write",
+  "42501": "Let the role in: grant connect on database … to the role",
+  "53100": "The server's disk is full: free space there, and run again",
   "53300": "The server has no connection left: raise max_connections or use a pooler",
+  "57014":
+    "The role's own statement_timeout, or an operator, ended a question of ours: alter role … set statement_timeout = 0, or let another role migrate",
   "57P03": "The server is starting or stopping: try again",
 };
 
 /** Our own words, from `db/socket.ts`. */
 const NO_TLS = "the server does not offer TLS";
+
+/** PgBouncer's words; their SQLSTATE is the one of any protocol error. */
+const POOLER_FULL = "max_client_conn";
 
 function hintFor(error: DbError): string {
   if (error.kind === "cleartext")
@@ -121,6 +136,12 @@ function hintFor(error: DbError): string {
   }
   if (error.message.includes(NO_TLS))
     return "Turn TLS on at the server, or ask for less: sslmode=prefer";
+  if (error.kind === "deadline") {
+    return "The server, or a pooler before it, took the question and says nothing: look for a pool that others fill or that is paused (SHOW POOLS, cl_waiting), and for a server that hangs";
+  }
+  if (error.message.includes(POOLER_FULL)) {
+    return "The pooler lets no further client in: raise max_client_conn, or let fewer clients stay connected";
+  }
   const known = HINTS[error.server?.sqlState ?? ""];
   if (known !== undefined) return known;
   return "Check host, port, DNS and network policy, and that the server runs";

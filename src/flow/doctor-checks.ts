@@ -3,6 +3,7 @@ import type { Finding } from "../core/doctor.ts";
 import { judgeClock, judgeTls } from "../core/doctor-connection.ts";
 import { judgeLedger, judgeRbac, judgeRights } from "../core/doctor-ledger.ts";
 import { judgePool, type PoolSight } from "../core/doctor-pool.ts";
+import { judgeRoom, judgeStartup } from "../core/doctor-room.ts";
 import { judgeBuilder, judgeIndex, judgeKeeper } from "../core/doctor-schema.ts";
 import { judgeServer } from "../core/doctor-server.ts";
 import { runKey } from "../core/gate-key.ts";
@@ -11,13 +12,19 @@ import { seedsTable } from "../core/seed-mark.ts";
 import type { Target } from "../core/target.ts";
 import type { Connection } from "../db/connection.ts";
 import { watchPool } from "../db/doctor-pool.ts";
+import { readRefusedStartup, watchRoom } from "../db/doctor-room.ts";
 import {
   readBuilders,
   readInvalidIndexes,
   readKeepers,
   readLedgerRights,
 } from "../db/doctor-schema.ts";
-import { readIsEncrypted, readServerClock, readServerFacts } from "../db/doctor-server.ts";
+import {
+  readIsEncrypted,
+  readIsPooled,
+  readServerClock,
+  readServerFacts,
+} from "../db/doctor-server.ts";
 import { readTenancy, resolvePlace } from "../db/place.ts";
 import { readRbacCatalog } from "../db/rbac-catalog.ts";
 import { readDuplicates } from "../db/rbac-read.ts";
@@ -57,6 +64,8 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   keepers: ({ direct, ask }) =>
     ask(direct, async (connection) => (await readKeepers(connection)).map(judgeKeeper)),
   rbac: checkRbac,
+  "startup-parameters": checkStartup,
+  "pool-size": checkRoom,
 };
 
 /** The probe's way, and the gate's where it is another. */
@@ -95,13 +104,30 @@ async function checkTls(patient: Patient): Promise<readonly Finding[]> {
   for (const target of waysOf(patient)) {
     findings.push(
       ...(await patient.ask(target, async (connection) => {
-        const { rows, loginPid } = await connection.run("select pg_backend_pid() as pid");
-        const isPooled = loginPid !== Number(rows[0]?.["pid"]);
+        const isPooled = await readIsPooled(connection);
         return judgeTls({ target, isEncrypted: await readIsEncrypted(connection), isPooled });
       })),
     );
   }
   return findings;
+}
+
+async function checkStartup(patient: Patient): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const target of waysOf(patient)) {
+    if (!(await patient.ask(target, readIsPooled))) continue;
+    const refused = await readRefusedStartup((startup) => patient.open({ ...target, startup }));
+    findings.push(...judgeStartup(refused, target.source));
+  }
+  return findings;
+}
+
+/** The gate's way only: the other one carries questions. The last check, because it ends the session. */
+function checkRoom({ direct, ask, open, world }: Patient): Promise<readonly Finding[]> {
+  return ask(direct, async (first) => {
+    if (!(await readIsPooled(first))) return [];
+    return judgeRoom(await watchRoom(first, () => open(direct), world.clock), direct.source);
+  });
 }
 
 function checkRights(patient: Patient): Promise<readonly Finding[]> {

@@ -6,8 +6,16 @@ import { type Ledger, rowsOf } from "../core/ledger.ts";
 import type { Migration, NonEmpty, Section } from "../core/migration.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
 import type { Run } from "../db/record.ts";
+import { hasCommitted } from "../db/xact.ts";
 import { type Access, connect, type World, withConnection } from "./access.ts";
-import { type Applied, BodyCommitted, failureOf, type Job, revertMigration } from "./apply.ts";
+import {
+  type Applied,
+  BodyCommitted,
+  failureOf,
+  type Job,
+  type Reverted,
+  revertMigration,
+} from "./apply.ts";
 import { unreadableError } from "./db-trouble.ts";
 import { throughGate } from "./gate-loop.ts";
 import { leaveFailedRow } from "./leave-failed-row.ts";
@@ -20,6 +28,7 @@ export interface DownRequest {
   readonly count: number;
   readonly lockWaitMs: number;
   readonly lockId: bigint | undefined;
+  readonly reclaimAfterMs?: number | undefined;
 }
 
 /** What `down` did. */
@@ -44,11 +53,12 @@ export async function down(
 ): Promise<DownReport> {
   const { request, run } = work;
   const jobs = planDown(bundle, await readThroughMain(world, access), request.count);
-  const reverted: Applied[] = [];
-  let inFlight: Applied | undefined;
+  const tally: Tally = { reverted: [], inFlight: undefined };
   let at: number | undefined;
   const task: Task<Job> = {
-    decide: async (ledger) => {
+    decide: async (ledger, connection) => {
+      const last = tally.inFlight?.xactId;
+      if (last !== undefined && (await hasCommitted(connection, last))) count(world, tally);
       refuseUnready(bundle, ledger);
       const highest = rowsOf(ledger).at(-1);
       at = highest?.version;
@@ -56,24 +66,35 @@ export async function down(
       return plan ? { kind: "act", plan } : { kind: "nothing" };
     },
     act: async (connection, place, job) => {
-      inFlight = await revertMigration(world, connection, place, job);
+      tally.inFlight = await revertMigration(world, connection, place, job);
     },
     commitFailed: (job, error) => failureOf(error, job),
-    committed: ({ migration }) => {
-      if (inFlight) reverted.push(inFlight);
-      world.log("migration.reverted", { version: migration.version, name: migration.name });
-    },
+    committed: () => count(world, tally),
     peek: async () => ({ isDone: false, mark: -1 }),
     finish: async () => undefined,
   };
   if (jobs.length > 0) {
-    const wish = { lockWaitMs: request.lockWaitMs, foreignKey: request.lockId, runId: run.id };
+    const wish = { ...request, foreignKey: request.lockId, runId: run.id };
     await throughGate(world, access, wish, task).catch(async (error: unknown) => {
       if (!(error instanceof BodyCommitted)) throw error;
       throw await leaveFailedRow(world, access, wish, { run, error, found: "applied" });
     });
   }
-  return { reverted, at };
+  return { reverted: tally.reverted, at };
+}
+
+interface Tally {
+  readonly reverted: Applied[];
+  /** Its COMMIT is sent, and its answer may be lost. */
+  inFlight: Reverted | undefined;
+}
+
+function count(world: World, tally: Tally): void {
+  const { inFlight } = tally;
+  if (!inFlight) return;
+  tally.inFlight = undefined;
+  tally.reverted.push(inFlight);
+  world.log("migration.reverted", { version: inFlight.version, name: inFlight.name });
 }
 
 /** The newest `count` of the applied ones, newest first. */

@@ -3,10 +3,12 @@
  * one connection; whatever breaks, the next step reads the ledger again and decides anew.
  */
 import { type DbError, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
+import { HeadgateError } from "../core/error.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
 import type { Connection } from "../db/connection.ts";
 import { type Access, connect, type World } from "./access.ts";
 import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
+import { type HolderWatch, watchHolders } from "./holder-watch.ts";
 import { describeObstacle, describeTrouble, type InTheWay, type Obstacle } from "./in-the-way.ts";
 import { type GateSettings, openSession, type Session } from "./session.ts";
 import { type StepOutcome, step, type Task } from "./step.ts";
@@ -17,6 +19,8 @@ export interface GateWish extends GateSettings {
   readonly lockWaitMs: number;
   /** The run's token, in a comment before every statement. */
   readonly runId: string;
+  /** How long a session-level holder must have been idle before it is ended; undefined: never. */
+  readonly reclaimAfterMs?: number | undefined;
   /** A connection in the run's name that is open already; the loop closes it. */
   readonly opened?: Connection | undefined;
   /** Others are at work right now: wait for them before trying the lock. */
@@ -53,6 +57,7 @@ export async function throughGate<Plan>(
     task,
     ledger: access.ledger,
     waiter: createWaiter(world, wish.lockWaitMs),
+    watch: watchHolders(world, access, wish),
     open: () => {
       const connection = opened ?? connect(world, access, access.direct ?? access.main, wish.runId);
       opened = undefined;
@@ -77,6 +82,7 @@ interface Loop<Plan> {
   readonly task: Task<Plan>;
   readonly ledger: LedgerName;
   readonly waiter: Waiter;
+  readonly watch: HolderWatch;
   readonly open: () => Session;
   session: Session | undefined;
   failures: number;
@@ -97,10 +103,16 @@ async function turn<Plan>(loop: Loop<Plan>): Promise<boolean> {
     }
     return isDone;
   } catch (error) {
-    if (loop.world.stop.aborted) throw loop.world.stop.reason;
+    if (loop.world.stop.aborted) throw asStop(loop.world.stop.reason, error);
     await recover(loop, error);
     return false;
   }
+}
+
+/** Whatever broke while the process stops, that is the reason, unless the error says it and more. */
+function asStop(reason: unknown, error: unknown): unknown {
+  const isSame = reason instanceof HeadgateError && error instanceof HeadgateError;
+  return isSame && error.code === reason.code ? error : reason;
 }
 
 async function tryStep<Plan>(loop: Loop<Plan>, session: Session): Promise<boolean> {
@@ -145,7 +157,7 @@ async function waitForOthers<Plan>(
   const describe = async (): Promise<InTheWay> =>
     describeObstacle(connection, await session.gate(), outcome);
   for (;;) {
-    await loop.waiter.pause(describe);
+    await loop.waiter.pause(describe, await loop.watch.look(session, outcome));
     const { isDone, mark } = await loop.task.peek(connection, await session.gate());
     if (isDone) return true;
     if (mark === loop.mark) return false;
@@ -164,7 +176,9 @@ async function recover<Plan>(loop: Loop<Plan>, error: unknown): Promise<void> {
   if (!isConnectionTrouble(error) || isStatementPooling(error)) throw gateError(error, loop.ledger);
   await dropSession(loop, error as Error);
   loop.failures += 1;
-  const isServerThere = (error as DbError).kind === "server";
+  const { kind } = error as DbError;
+  // One that takes a question and says nothing is there too, maybe behind a pool that others fill.
+  const isServerThere = kind === "server" || kind === "deadline";
   if (!isServerThere && loop.failures > RECONNECTS_MAX) throw unreachableError(error as DbError);
   world.log("connection.lost", { try: loop.failures, reason: (error as Error).message });
   if (isServerThere) {

@@ -3,6 +3,7 @@ import type { DbError } from "../core/db-error.ts";
 import { runKey } from "../core/gate-key.ts";
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerRow } from "../core/ledger.ts";
+import { ORPHAN_WORDS } from "../core/locks.ts";
 import { readProgress } from "../db/build-index.ts";
 import type { Connection } from "../db/connection.ts";
 import type { Gate } from "../db/gate.ts";
@@ -60,7 +61,10 @@ async function describeHolders(connection: Connection, gate: Gate): Promise<InTh
 }
 
 function describeHolder(holder: Holder): string {
-  if (holder.pid === null) return `a prepared transaction holds ${WHAT[holder.what]}`;
+  if (holder.pid === null) {
+    const name = `'${(holder.gid ?? "").replaceAll("'", "''")}'`;
+    return `the prepared transaction ${name} holds ${WHAT[holder.what]} without a process: commit prepared or rollback prepared ${name} ends it`;
+  }
   const age = holder.ageMs === null ? "" : ` for ${holder.ageMs} ms`;
   const parts = [
     `client ${holder.address ?? "hidden"}`,
@@ -69,13 +73,15 @@ function describeHolder(holder: Holder): string {
     holder.state === null ? "" : `state ${holder.state}`,
     holder.run === null ? "" : `run ${holder.run}`,
   ].filter((part) => part !== "");
-  return `pid ${holder.pid} holds ${WHAT[holder.what]}${age} (${parts.join(", ")})`;
+  const level = holder.isSessionIdle ? `; ${ORPHAN_WORDS}` : "";
+  return `pid ${holder.pid} holds ${WHAT[holder.what]}${age} (${parts.join(", ")})${level}`;
 }
 
 function holderFields(holder: Holder): Fields {
   return {
     holder: holder.what,
     holder_pid: holder.pid,
+    holder_gid: holder.gid ?? undefined,
     holder_address: holder.address,
     holder_application: holder.application,
     holder_state: holder.state,

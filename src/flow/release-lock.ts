@@ -12,10 +12,11 @@
 import { INSUFFICIENT_PRIVILEGE, sqlStateOf } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import { describeHolder, describeLock, type Lock, whyLiving } from "../core/locks.ts";
-import { terminateHolder } from "../db/locks.ts";
+import { terminateHolder } from "../db/terminate.ts";
 import type { Confirm } from "../ports.ts";
 import type { Access, World } from "./access.ts";
 import { beside, type Look } from "./beside.ts";
+import { mayNotEnd } from "./may-not-end.ts";
 
 /** What the command line asks for. */
 export interface ReleaseWish {
@@ -95,15 +96,7 @@ function refuseLiving({ pid }: ReleaseWish, first: Lock, now: Lock | undefined):
 async function end({ connection, place }: Look, wish: ReleaseWish, holder: Lock): Promise<void> {
   const how = await terminateHolder(connection, place, { holder, isForced: wish.isForced }).catch(
     (error: unknown) => {
-      if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
-      throw new HeadgateError(
-        `Cannot end pid ${wish.pid}: the session is another role's (SQLSTATE 42501)`,
-        {
-          code: "privilege-missing",
-          hint: "As a superuser: grant pg_signal_backend to this role; a superuser's session only a superuser may end",
-          cause: error,
-        },
-      );
+      throw sqlStateOf(error) === INSUFFICIENT_PRIVILEGE ? mayNotEnd(holder, error) : error;
     },
   );
   if (how === "ended") return;

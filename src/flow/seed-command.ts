@@ -11,7 +11,7 @@ import type { Seeding, SeedReport, SeedWork } from "./seeding.ts";
 import { readHeadState } from "./state.ts";
 
 /** In whose name, and how long to wait. */
-export type SeedRequest = Pick<SeedWork, "run" | "lockWaitMs" | "lockId">;
+export type SeedRequest = Pick<SeedWork, "run" | "lockWaitMs" | "lockId" | "reclaimAfterMs">;
 
 /** What to seed, and how. */
 export interface SeedWish {

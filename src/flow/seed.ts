@@ -40,6 +40,7 @@ export async function seedDatabase(
   const wish = {
     lockWaitMs: work.lockWaitMs,
     foreignKey: work.lockId,
+    reclaimAfterMs: work.reclaimAfterMs,
     runId: work.run.id,
     isLedgerless: !work.hasLedger,
   };

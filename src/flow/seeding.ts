@@ -36,6 +36,7 @@ export interface SeedWork {
   readonly run: Run;
   readonly lockWaitMs: number;
   readonly lockId: bigint | undefined;
+  readonly reclaimAfterMs?: number | undefined;
   /** False: the tables are all that is needed, and no ledger is looked at or made. */
   readonly hasLedger: boolean;
   /** Without the gate. False: not this binary's to seed. Throws where seeding must be refused. */

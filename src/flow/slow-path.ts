@@ -28,6 +28,7 @@ export async function slowPath(
   const wish: GateWish = {
     lockWaitMs: request.lockWaitMs,
     foreignKey: request.lockId,
+    reclaimAfterMs: request.reclaimAfterMs,
     runId: run.id,
   };
   const task = upTask(world, access, source, work);

@@ -28,6 +28,7 @@ export interface UpRequest extends UpWish {
   readonly cancelsOrphans: boolean;
   readonly lockWaitMs: number;
   readonly lockId: bigint | undefined;
+  readonly reclaimAfterMs?: number | undefined;
 }
 
 /** What to do, and in whose name. */

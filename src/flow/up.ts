@@ -72,8 +72,9 @@ async function seedBehind(
     return undefined;
   }
   const { seedAfterUp } = await import("./seed-command.ts");
-  const { lockWaitMs, lockId } = request;
-  const wish = { seeding, request: { run, lockWaitMs, lockId }, head: source.head };
+  const { lockWaitMs, lockId, reclaimAfterMs } = request;
+  const mine = { run, lockWaitMs, lockId, reclaimAfterMs };
+  const wish = { seeding, request: mine, head: source.head };
   return seedAfterUp(world, access, wish, opened);
 }
 

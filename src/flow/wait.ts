@@ -19,8 +19,13 @@ export type Describe = () => Promise<{ readonly text: string; readonly fields: F
 
 /** One wait for others, over as many pauses as it takes. */
 export interface Waiter {
-  /** Sleeps once, growing and jittered. @throws {HeadgateError} `gate-timeout` after the bound. */
-  pause(describe: Describe): Promise<void>;
+  /**
+   * Sleeps once, growing and jittered.
+   *
+   * @param leastMs About how long at least.
+   * @throws {HeadgateError} `gate-timeout` after the bound.
+   */
+  pause(describe: Describe, leastMs?: number): Promise<void>;
   /** Somebody got further: the bound starts again. */
   progressed(): void;
   /** Milliseconds since the first pause; 0 when there was none. */
@@ -48,7 +53,7 @@ export function createWaiter(world: World, boundMs: number): Waiter {
     world.log("gate.waiting", { waited_ms: Math.round(nowMs - (firstMs ?? nowMs)), ...fields });
   };
   return {
-    pause: async (describe) => {
+    pause: async (describe, leastMs = 0) => {
       const nowMs = clock.nowMs();
       firstMs ??= nowMs;
       sinceMs ??= nowMs;
@@ -56,7 +61,9 @@ export function createWaiter(world: World, boundMs: number): Waiter {
       if (leftMs <= 0) throw timeoutError(boundMs, (await describe()).text);
       await report(describe, nowMs);
       const calmMs = Math.min(BUSY_PAUSE_MS, (nowMs - resumedMs) * BUSY_FACTOR);
-      await clock.sleep(Math.min(leftMs, Math.max(pauseMs, calmMs) * (0.5 + world.random())));
+      await clock.sleep(
+        Math.min(leftMs, Math.max(pauseMs, calmMs, leastMs) * (0.5 + world.random())),
+      );
       pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * GROWTH);
       resumedMs = clock.nowMs();
     },

@@ -16,10 +16,3 @@ export function clockUntil(stop: AbortSignal): Clock {
     },
   };
 }
-
-/** Rejects with the signal's reason some time after it, in case something hangs that cannot be ended. */
-export function stopped(stop: AbortSignal, graceMs: number): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    stop.addEventListener("abort", () => setTimeout(() => reject(stop.reason), graceMs));
-  });
-}

@@ -95,6 +95,25 @@ test("a COMMIT whose answer is lost is found in the ledger by its run", async ()
   expect((await aftermath(database.url)).applied).toEqual([1, 2]);
 }, 60_000);
 
+test("a COMMIT of down whose answer is lost is asked of the server, and reported", async () => {
+  const database = await servers.postgres.createDatabase();
+  const dir = migrationFolder({
+    "1_a.sql": "-- migrate:up\ncreate table a ();\n-- migrate:down\ndrop table a;\n",
+    "2_b.sql": "-- migrate:up\ncreate table b ();\n-- migrate:down\ndrop table b;\n",
+  });
+  expect((await headgate(["up", "--dir", dir], withUrl(database.url))).status).toBe(0);
+  const relay = await openCuttingRelay(servers.postgres, "commit\0");
+  const url = new URL(database.url);
+  url.host = `${relay.host}:${relay.port}`;
+  const down = ["down", "--dir", dir, "--json"];
+  const run = await headgate(down, withUrl(`${url.href}?sslmode=disable`));
+  await relay.close();
+  expect([relay.hasCut(), run.status]).toEqual([true, 0]);
+  expect(JSON.parse(run.stdout)).toMatchObject({ reverted: [{ version: 2 }], at: 1 });
+  expect(run.events.filter(({ event }) => event === "migration.reverted")).toHaveLength(1);
+  expect(await tablesOf(database.url)).toEqual(["public.a", "public.headgate_migrations"]);
+}, 60_000);
+
 test("a transaction that was rolled back behind our back is not taken for committed", async () => {
   const database = await servers.postgres.createDatabase();
   const swallowed = migrationFolder({

@@ -79,52 +79,95 @@ describe("of a healthy schema", () => {
 });
 
 describe("of poolers", () => {
-  async function pooled(options: PgbouncerOptions): Promise<Report> {
-    const database = await atHead();
-    const pool = await servers.substrate.pgbouncer(servers.postgres, options);
-    const report = await doctor(withUrl(pool.urlOf(database)));
-    await pool.stop();
-    return report;
-  }
+  /** What each pooler makes of doctor. All at once: a pool with place for it is watched for 6 s. */
+  const poolers = {
+    plain: {},
+    resetting: { settings: { server_reset_query_always: "1" } },
+    session: { poolMode: "session", poolSize: 3 },
+    one: { poolSize: 1 },
+    two: { poolSize: 2 },
+    three: { poolSize: 3 },
+    impatient: { settings: { idle_transaction_timeout: "3" } },
+    tolerant: {
+      settings: {
+        ignore_startup_parameters: "extra_float_digits, options, search_path, statement_timeout",
+      },
+    },
+  } satisfies Readonly<Record<string, PgbouncerOptions>>;
+  type Name = keyof typeof poolers;
+  let reports: ReadonlyMap<string, Report>;
+  const of = (name: Name, check: string): readonly Finding[] => reports.get(name)?.of(check) ?? [];
+  const pooledWith = (check: string): readonly string[] =>
+    [...reports.keys()].filter((name) => of(name as Name, check).length > 0);
+
+  beforeAll(async () => {
+    const { url, name } = await atHead();
+    const visit = async ([key, options]: [string, PgbouncerOptions]): Promise<[string, Report]> => {
+      const pool = await servers.substrate.pgbouncer(servers.postgres, options);
+      const report = await doctor(withUrl(pool.urlOf({ url, name })));
+      await pool.stop();
+      return [key, report];
+    };
+    reports = new Map(await Promise.all(Object.entries(poolers).map(visit)));
+  }, 120_000);
 
   test("transaction mode is proven, and so is the leak of a SET, which is taken back", async () => {
+    expect(of("plain", "pooler")[0]?.what).toContain("pools transactions");
+    expect(of("plain", "settings-leak")).toMatchObject([{ severity: "warning" }]);
     const database = await atHead();
-    const { of } = await doctor(withUrl(servers.pool.urlOf(database)));
-    expect(of("pooler")[0]?.what).toContain("pools transactions");
-    expect(of("settings-leak")).toMatchObject([{ severity: "warning" }]);
+    await doctor(withUrl(servers.pool.urlOf(database)));
     const seen = await query(
       servers.pool.urlOf(database),
       "select current_setting('headgate.probe', true) as probe",
     );
     expect(seen[0]?.["probe"]).toBeOneOf([null, ""]);
+  }, 30_000);
+
+  test("with server_reset_query_always nothing leaks, and other tools' session locks go", () => {
+    expect(of("resetting", "pooler")[0]?.what).toContain("pools transactions");
+    expect(of("resetting", "settings-leak")).toEqual([]);
+    expect(of("resetting", "session-reset")).toMatchObject([{ severity: "note" }]);
+    expect(pooledWith("session-reset")).toEqual(["resetting"]);
   });
 
-  test("with server_reset_query_always nothing leaks", async () => {
-    const { of } = await pooled({ settings: { server_reset_query_always: "1" } });
-    expect(of("pooler")[0]?.what).toContain("pools transactions");
-    expect(of("settings-leak")).toEqual([]);
-  }, 30_000);
+  test("session mode is a pooler of unproven mode, and no leak is claimed", () => {
+    expect(of("session", "pooler")[0]?.what).toContain("unproven");
+    expect(of("session", "settings-leak").map(({ severity }) => severity)).toEqual(["note"]);
+  });
 
-  test("session mode is a pooler of unproven mode, and no leak is claimed", async () => {
-    const { of } = await pooled({ poolMode: "session" });
-    expect(of("pooler")[0]?.what).toContain("unproven");
-    expect(of("settings-leak").map(({ severity }) => severity)).toEqual(["note"]);
-  }, 30_000);
+  test("a pool of one is answered too", () => {
+    expect(of("one", "pooler")[0]?.what).toContain("pools transactions");
+  });
+
+  test("a pool with too few places for an index build is named, with how many it has", () => {
+    expect(pooledWith("pool-size")).toEqual(["one", "two"]);
+    expect(of("one", "pool-size")[0]?.what).toContain("place for 1 open transaction,");
+    expect(of("two", "pool-size")[0]?.what).toContain("place for 2 open transactions,");
+    expect(of("two", "pool-size")).toMatchObject([{ severity: "warning" }]);
+  });
+
+  test("a limit on idle transactions that would end a run's sign of life is named", () => {
+    expect(pooledWith("pool-idle")).toEqual(["impatient"]);
+    expect(of("impatient", "pool-idle")[0]?.remedy).toContain("idle_transaction_timeout = 0");
+  });
+
+  test("refused startup parameters are named, and the remedy cures it", () => {
+    const [finding] = of("plain", "startup-parameters");
+    expect(finding?.what).toContain("search_path");
+    expect(finding?.remedy).toContain("ignore_startup_parameters = ");
+    expect(of("tolerant", "startup-parameters")).toEqual([]);
+  });
 
   test("statement mode is an error on the gate's way, and none beside it", async () => {
     const database = await atHead();
     const pool = await servers.substrate.pgbouncer(servers.postgres, { poolMode: "statement" });
     const DATABASE_URL = pool.urlOf(database);
-    const { of } = await doctor({ env: { DATABASE_URL } });
-    expect(of("pooler")).toMatchObject([{ severity: "error" }]);
+    const { of: found } = await doctor({ env: { DATABASE_URL } });
+    expect(found("pooler")).toMatchObject([{ severity: "error" }]);
+    expect([...found("pool-size"), ...found("pool-idle")]).toEqual([]);
     const beside = await doctor({ env: { DATABASE_URL, MIGRATION_DATABASE_URL: database.url } });
     expect(beside.of("pooler").map(({ severity }) => severity)).toEqual(["note", "note"]);
     await pool.stop();
-  }, 30_000);
-
-  test("a pool of one is answered too", async () => {
-    const { of } = await pooled({ poolSize: 1 });
-    expect(of("pooler")[0]?.what).toContain("pools transactions");
   }, 30_000);
 });
 
@@ -134,6 +177,7 @@ describe("of settings", () => {
     ["statement_timeout", "'5min'", "warning"],
     ["lock_timeout", "'5s'", "warning"],
     ["idle_session_timeout", "'10min'", "warning"],
+    ["transaction_timeout", "'10min'", "warning"],
     ["idle_in_transaction_session_timeout", "'10min'", "note"],
     ["default_transaction_isolation", "'serializable'", "note"],
   ];
@@ -222,6 +266,7 @@ describe("of indexes and what holds back vacuum", () => {
     const [finding] = (await doctor(withUrl(url))).of("invalid-index");
     expect(finding).toMatchObject({ severity: "warning" });
     expect(finding?.what).toContain('"public"."one_id"');
+    expect(finding?.what).toContain(`which "${servers.postgres.user}" owns`);
     await query(url, "delete from one");
     for (const statement of (finding?.remedy ?? "").split("; then again: "))
       await query(url, statement);

@@ -9,7 +9,7 @@ import { BUILD, builderPid, holdSnapshot, outsideFolder, untilBuilding } from ".
 import { migrationFolder } from "../support/folder.ts";
 import { headgate, type Run, start, withUrl } from "../support/headgate.ts";
 import { holdGate, holdOpen } from "../support/lock-holder.ts";
-import { hold, query, until } from "../support/query.ts";
+import { asRole, hold, query, until } from "../support/query.ts";
 import { createScratchFolder } from "../support/scratch.ts";
 import { type Template, templateAtHead } from "../support/seeds.ts";
 import type { Database } from "../support/substrate.ts";
@@ -49,6 +49,18 @@ async function runSleeping(
   );
   await disturb(database);
   return runner.done;
+}
+
+/** A session that does nothing has the lock of --lock-id; the last of these is another role's. */
+async function runBesideIdle(...args: readonly string[]): Promise<Run> {
+  const { url } = await servers.postgres.createDatabase();
+  const held = await hold(url, "select pg_advisory_lock(1)");
+  const isOther = args.includes("--reclaim-orphans") && args.includes("--lock-wait");
+  const role = isOther ? await servers.postgres.createRole() : undefined;
+  const own = role ? asRole(url, role) : url;
+  const run = await headgate(["up", "--lock-id", "1", ...args], withUrl(own, DEBUG));
+  await held.end();
+  return run;
 }
 
 let template: Promise<Template> | undefined;
@@ -158,6 +170,9 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     await held.end();
     return run;
   },
+  "orphan.suspected": () => runBesideIdle("--lock-wait", "300ms"),
+  "orphan.reclaimed": () => runBesideIdle("--reclaim-orphans", "1ms"),
+  "orphan.spared": () => runBesideIdle("--reclaim-orphans", "1ms", "--lock-wait", "300ms"),
   "seed.written": () => runSeed(""),
   "seed.file-ran": () => onFresh("up", "--seeds", migrationFolder({ "a.sql": "select 1" })),
   "seed.skipped": () => onFresh("up"),
@@ -237,6 +252,7 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     return headgate(["up"], withUrl(`${url}?pgbouncer=true`, DEBUG));
   },
   "command.failed": () => headgate(["up"]),
+  "termination.unlogged": () => headgate(["up", "--termination-log", "/nowhere/log"]),
   "probe.not-ready": () => onFresh("probe"),
   "server.notice": async () => {
     const noisy = migrationFolder({ "1_noisy.sql": "do $$ begin raise notice 'hello'; end $$;" });

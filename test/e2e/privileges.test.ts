@@ -77,6 +77,7 @@ test("a role that may not connect: 7 with the server's words", async () => {
   const refused = await up(guest, one);
   expect(refused.status).toBe(7);
   expect(said(refused)).toContain("permission denied for database");
+  expect(said(refused)).toContain("grant connect on database");
 });
 
 test("a search path without a schema: 2, and it says which path", async () => {

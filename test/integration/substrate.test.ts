@@ -159,6 +159,27 @@ describe("the substrate", () => {
     await victim.stop();
   });
 
+  test("a pooler obeys its console, ends safely, and comes back on its port", async () => {
+    const victim = await substrate.pgbouncer(server);
+    const ask = () => withConnection(victim.urlOf(database), (sql) => sql`select 1 as value`);
+    for (const comeBack of [
+      async () => {
+        await victim.admin(`kill ${database.name}`);
+        await victim.admin(`resume ${database.name}`);
+      },
+      () => victim.restart(),
+      async () => {
+        await victim.shutDownSafely();
+        await expect(ask()).rejects.toThrow();
+        await victim.restart();
+      },
+    ]) {
+      await comeBack();
+      expect(await ask()).toHaveLength(1);
+    }
+    await victim.stop();
+  });
+
   test("says why a server does not start", async () => {
     const start = substrate.postgres({ settings: { no_such_parameter: "1" } });
     await expect(start).rejects.toThrow(/unrecognized configuration parameter "no_such_parameter"/);

@@ -13,6 +13,7 @@ import type { GenericContainer, StartedTestContainer } from "testcontainers";
 import { renderPgbouncerIni, renderUserlist } from "./pgbouncer-config.ts";
 import {
   type Address,
+  askPgbouncer,
   atAddress,
   createDatabase,
   createRole,
@@ -241,12 +242,37 @@ async function startPgbouncer(
     .withWaitStrategy(context.tc.Wait.forLogMessage(/process up/));
   const started = await startContainer(context, image);
   const { output } = await started.exec(["pgbouncer", "--version"]);
+  const handle = context.engine.container.getById(started.getId());
+  const controls = controlsOf(handle);
   return {
     ...address,
     version: /\d+(?:\.\d+)+/.exec(output)?.[0] ?? "unknown",
     urlOf: (database) => atAddress(database.url, address),
-    ...controlsOf(context.engine.container.getById(started.getId())),
+    admin: (command) => askPgbouncer(address, command),
+    async shutDownSafely() {
+      const ended = handle.wait();
+      await handle.kill({ signal: "SIGINT" });
+      await ended;
+    },
+    async restart() {
+      await controls.kill();
+      await handle.start();
+      await waitUntilListens(address);
+    },
+    ...controls,
   };
+}
+
+async function waitUntilListens(address: Address): Promise<void> {
+  const deadlineMs = performance.now() + READY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await askPgbouncer(address, "show version");
+    } catch (cause) {
+      if (performance.now() > deadlineMs) throw new Error("PgBouncer is not back", { cause });
+      await sleep(50);
+    }
+  }
 }
 
 /** An image that nobody built is named as such; any other image may be pulled. */

@@ -9,7 +9,7 @@ export interface FaultRelay extends Address {
   letGo(): void;
   /** From now on nothing passes on the connections that are open, and nobody is told. */
   silence(): void;
-  /** Ends the connections that are open, at both ends. */
+  /** Ends the connections that are open, at both ends, as a firewall does: by RST. */
   reset(): void;
   close(): Promise<void>;
 }
@@ -65,7 +65,7 @@ export async function openFaultRelay(
     hasHeld: () => hasHeld,
     letGo: () => lines.forEach(letGo),
     silence: () => lines.forEach(silence),
-    reset: () => lines.forEach(destroy),
+    reset: () => lines.forEach(reset),
     close: () => {
       lines.forEach(destroy);
       return new Promise((resolve) => server.close(() => resolve()));
@@ -95,6 +95,11 @@ function letGo(line: Line): void {
 
 function silence(line: Line): void {
   line.isSilent = true;
+}
+
+function reset({ client, upstream }: Line): void {
+  client.resetAndDestroy();
+  upstream.resetAndDestroy();
 }
 
 function destroy({ client, upstream }: Line): void {

@@ -4,7 +4,7 @@ import { accessSync, constants, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { renderPgbouncerIni, renderUserlist } from "./pgbouncer-config.ts";
-import { atAddress, SUPERUSER } from "./postgres-admin.ts";
+import { askPgbouncer, atAddress, SUPERUSER } from "./postgres-admin.ts";
 import { createScratchFolder, writeServerFile } from "./scratch.ts";
 import { findFreePort, type ServerProcess, startProcess } from "./server-process.ts";
 import type { Pgbouncer, PgbouncerOptions, PostgresServer } from "./substrate.ts";
@@ -18,7 +18,7 @@ export async function startLocalPgbouncer(
   target: PostgresServer,
   options: PgbouncerOptions = {},
 ): Promise<Pgbouncer> {
-  const command = findPgbouncer();
+  const { command, args } = options.program ?? { command: findPgbouncer(), args: [] };
   const folder = createScratchFolder("pgbouncer");
   const address = { host: HOST, port: await findFreePort() };
   const userlist = join(folder, "userlist.txt");
@@ -26,8 +26,10 @@ export async function startLocalPgbouncer(
   writeServerFile(userlist, renderUserlist([SUPERUSER, ...(options.users ?? [])]));
   writeServerFile(ini, renderPgbouncerIni({ target, listen: address, userlist, options }));
   const env = { PATH: process.env["PATH"], LC_ALL: "C" };
-  const server = await startProcess({ command, args: [ini], env, folder }, /process up/);
-  return pgbouncerOf(server, { ...address, version: readVersion(command), folder });
+  const start = (): Promise<ServerProcess> =>
+    startProcess({ command, args: [...args, ini], env, folder }, /process up/);
+  const facts = { ...address, version: readVersion(command, args), folder, start };
+  return pgbouncerOf(await start(), facts);
 }
 
 interface Facts {
@@ -35,25 +37,37 @@ interface Facts {
   readonly port: number;
   readonly version: string;
   readonly folder: string;
+  readonly start: () => Promise<ServerProcess>;
 }
 
 /** It stops by SIGKILL: it holds nothing to save, and what SIGINT and SIGTERM wait for differs between versions. */
-function pgbouncerOf(server: ServerProcess, { host, port, version, folder }: Facts): Pgbouncer {
+function pgbouncerOf(first: ServerProcess, facts: Facts): Pgbouncer {
+  const { host, port, version, folder } = facts;
+  let current = first;
   return {
     host,
     port,
     version,
     urlOf: (database) => atAddress(database.url, { host, port }),
+    admin: (command) => askPgbouncer({ host, port }, command),
+    async shutDownSafely() {
+      current.signal("SIGINT");
+      await current.exited;
+    },
+    async restart() {
+      await current.killTree();
+      current = await facts.start();
+    },
     async stop() {
-      await server.killTree();
+      await current.killTree();
       rmSync(folder, { recursive: true, force: true });
     },
-    kill: () => server.killTree(),
+    kill: () => current.killTree(),
     async pause() {
-      server.signalTree("SIGSTOP");
+      current.signalTree("SIGSTOP");
     },
     async resume() {
-      server.signalTree("SIGCONT");
+      current.signalTree("SIGCONT");
     },
   };
 }
@@ -75,7 +89,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function readVersion(command: string): string {
-  const { stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
+function readVersion(command: string, args: readonly string[]): string {
+  const { stdout } = spawnSync(command, [...args, "--version"], { encoding: "utf8" });
   return /\d+(?:\.\d+)+/.exec(stdout ?? "")?.[0] ?? "unknown";
 }

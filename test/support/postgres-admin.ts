@@ -49,6 +49,17 @@ export async function readServerVersion(address: Address): Promise<string> {
   return String(row?.["server_version"]).split(" ")[0] ?? "";
 }
 
+/** On PgBouncer's console, which knows no prepared statements and none of the server's tables. */
+export async function askPgbouncer(address: Address, command: string): Promise<void> {
+  const url = urlOf(address, SUPERUSER, "pgbouncer");
+  const sql = postgres(url, { max: 1, prepare: false, fetch_types: false, onnotice() {} });
+  try {
+    await sql.unsafe(command).simple();
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
 /** On a connection of its own: none stays open that a test would see, or that a restart would break. */
 async function runAsSuperuser(address: Address, statement: string): Promise<postgres.Row[]> {
   const url = urlOf(address, SUPERUSER, "postgres");

@@ -1,4 +1,4 @@
-/** Stands between a client and a server and writes down what the client asks: the wire's own witness. */
+/** Stands between a client and a server, writes down what the client asks, and goes silent when told to. */
 import { connect, createServer, type Socket } from "node:net";
 import type { Address } from "./postgres-admin.ts";
 
@@ -7,39 +7,74 @@ export interface Relay extends Address {
   connections(): number;
   /** Text of every query of every connection, simple and extended, in order. */
   queries(): readonly string[];
+  /**
+   * From now on nothing gets through in either direction, and every socket stays open: on those
+   * connections whose client has asked for something with `word` in it, and on new ones if there is none.
+   * Gives how many fell silent.
+   */
+  silence(word?: string): number;
+  /** What was held back gets through, and everything after it. */
+  heal(): void;
+  /** What each connection's client said, byte for byte, in the order in which they came. */
+  said(): readonly Buffer[];
   close(): Promise<void>;
 }
 
 /** Without TLS: the client must ask with `sslmode=disable`. */
 export async function openRelay(target: Address): Promise<Relay> {
   const sockets = new Set<Socket>();
-  const heard: Buffer[][] = [];
+  const lines: Line[] = [];
+  let isSilent = false;
   const server = createServer((client) => {
     const upstream = connect(target.port, target.host);
-    const chunks: Buffer[] = [];
-    heard.push(chunks);
+    const line: Line = { chunks: [], both: [client, upstream] };
+    lines.push(line);
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
     ] as const) {
       sockets.add(from);
       from.on("error", () => to.destroy()).on("close", () => to.destroy());
-      from.pipe(to);
+      from.on("data", (chunk) => void to.write(chunk));
+      if (isSilent) from.pause();
     }
-    client.on("data", (chunk) => chunks.push(Buffer.from(chunk)));
+    client.on("data", (chunk) => line.chunks.push(Buffer.from(chunk)));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   return {
     host: "127.0.0.1",
     port,
-    connections: () => heard.length,
-    queries: () => heard.flatMap((chunks) => queriesIn(Buffer.concat(chunks))),
+    connections: () => lines.length,
+    queries: () => lines.flatMap(asked),
+    silence: (word) => {
+      isSilent = word === undefined;
+      const chosen = lines.filter(
+        (line) => word === undefined || asked(line).some((text) => text.includes(word)),
+      );
+      for (const socket of chosen.flatMap(({ both }) => both)) socket.pause();
+      return chosen.length;
+    },
+    heal: () => {
+      isSilent = false;
+      for (const socket of sockets) socket.resume();
+    },
+    said: () => lines.map(({ chunks }) => Buffer.concat(chunks)),
     close: () => {
       for (const socket of sockets) socket.destroy();
       return new Promise((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+interface Line {
+  readonly chunks: Buffer[];
+  /** The client's socket and the server's. */
+  readonly both: readonly Socket[];
+}
+
+function asked({ chunks }: Line): readonly string[] {
+  return queriesIn(Buffer.concat(chunks));
 }
 
 /** Protocol section "Message Formats": Query is `Q` and a text; Parse is `P`, a name and a text. */

@@ -37,6 +37,9 @@ done
 for file in "$1"/*/network; do
   [ -s "$file" ] && xargs docker network rm <"$file"
 done
+for mount in "$1"/*/mounted; do
+  [ -d "$mount" ] && umount -l "$mount"
+done
 rm -rf "$1" || { sleep 1; rm -rf "$1"; }
 `;
 
@@ -55,7 +58,7 @@ function scratchRoot(): string {
 
 /**
  * A new, empty folder that belongs to the servers' user. When this process ends, the folder goes, and before it what
- * it names: the process in its file `pid`, the containers in `containers`, the container network in `network`.
+ * it names: the process in its file `pid`, the containers in `containers`, the container network in `network`, the file system in `mounted/`.
  */
 export function createScratchFolder(label: string): string {
   folders += 1;

