@@ -24,7 +24,7 @@ const result = await Bun.build({
   format: "esm",
   define: { HEADGATE_COMMIT: JSON.stringify(commit()) },
   plugins: values.migrations === undefined ? [] : [embed(resolve(values.migrations))],
-  compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
+  compile: { outfile, autoloadDotenv: false, autoloadBunfig: false, jitPolicy: 100 },
 });
 for (const log of result.logs) console.error(log);
 if (!result.success) process.exit(1);

@@ -43,6 +43,8 @@ const runs: readonly (readonly Expected[])[] = [
     { program: deno, args: ["probe"], status: 1, says: /./ },
     { program: deno, args: ["up"], status: 0, says: /"event":"migration.applied"/ },
     { program: deno, args: ["up"], status: 0, says: /fast path/ },
+    { program: deno, args: ["wait", "--deadline", "30s"], status: 0, says: /at head/ },
+    { program: deno, args: ["manifest", "kubernetes"], status: 0, says: /kind: Job/ },
     { program: deno, args: ["seed"], status: 0, says: /Nothing to seed/ },
     { program: deno, args: ["probe", "--require-seeds"], status: 0, says: /at head/ },
     { program: binary, args: ["seed"], status: 0, says: /Nothing to seed/ },

@@ -29,7 +29,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   drifted: "The ledger and the bundle disagree on history",
   "seed-failed": "Seeding failed; with `up`, the migrations are done and stay",
   "gate-timeout": "`--lock-wait` passed without progress",
-  "deadline-passed": "`--deadline` passed",
+  "deadline-passed": "`--deadline` passed; with `wait`, the schema was not ready until then",
   unreachable: "The server cannot be reached, refuses, or its ledger table is of another shape",
   "privilege-missing": "The role lacks a privilege (SQLSTATE 42501)",
   ahead: "The database is ahead, and the policy or a `breaking` row forbids it",
@@ -59,7 +59,7 @@ export function renderFlags(): string {
     Object.values(SETTINGS).map((setting: Setting) => [
       code(`--${setting.flag}${setting.argument === undefined ? "" : ` ${setting.argument}`}`),
       setting.variables.map(code).join(", "),
-      setting.default === undefined ? "" : code(setting.default),
+      defaultsOf(setting),
       commandsOf(setting),
       setting.help,
     ]),
@@ -119,6 +119,15 @@ function withBlock(document: string, name: string, content: string): string {
     throw new Error(`README.md must hold ${begin} and ${end} once each, in this order`);
   }
   return `${before}${begin}\n${content}\n${end}${parts[1]}`;
+}
+
+/** The default, and that of commands which have another one. */
+function defaultsOf(setting: Setting): string {
+  if (setting.default === undefined) return "";
+  const others = Object.entries(setting.defaults ?? {}).map(
+    ([name, text]) => `${code(text)} for ${name}`,
+  );
+  return [code(setting.default), ...others].join(", ");
 }
 
 function commandsOf({ commands }: Setting): string {

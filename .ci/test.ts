@@ -20,6 +20,8 @@ interface Part {
   readonly folders: readonly string[];
   readonly flags: readonly string[];
   readonly needsServers: boolean;
+  /** Only there. */
+  readonly substrate?: "containers";
 }
 
 type Result = Summary & { readonly part: Part; readonly durationMs: number };
@@ -39,6 +41,13 @@ const PARTS: readonly Part[] = [
   },
   { name: "integration", folders: ["test/integration"], flags: [], needsServers: true },
   { name: "end to end", folders: ["test/e2e"], flags: [], needsServers: true },
+  {
+    name: "images, pods",
+    folders: ["test/containers"],
+    flags: [],
+    needsServers: true,
+    substrate: "containers",
+  },
 ];
 
 /** The only tests that may be skipped. Any other skipped test counts as failed. */
@@ -57,7 +66,8 @@ async function main(args: readonly string[]): Promise<number> {
   const firstFlag = args.findIndex((arg) => arg.startsWith("-"));
   const words = firstFlag === -1 ? args : args.slice(0, firstFlag);
   const flags = args.slice(words.length);
-  const selection = PARTS.map((part) => ({ part, files: filesOf(part, words) }));
+  const parts = PARTS.filter(({ substrate }) => substrate === undefined || substrate === SUBSTRATE);
+  const selection = parts.map((part) => ({ part, files: filesOf(part, words) }));
   const selected = selection.filter(({ files }) => files.length > 0);
   if (selected.length === 0) return refuse([`No test file's path contains ${words.join(" or ")}`]);
 

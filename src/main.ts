@@ -3,32 +3,35 @@
  *
  * The main path: `main` → `cli/run.ts` → `flow/<command>.ts`.
  */
+import { announceTargets } from "./cli/announce-targets.ts";
 import type { Shape as FailureShape } from "./cli/failure.ts";
 import { commandOf, type Invocation, parseArgv } from "./cli/parse-argv.ts";
-import type { Outcome, Seeds } from "./cli/run.ts";
+import type { Invoked, Outcome, Seeds } from "./cli/run.ts";
 import { loadConnection, loadSettings } from "./config/config.ts";
 import type { Env } from "./config/libpq-env.ts";
 import { redact, secretsOf } from "./config/redact.ts";
 import { SETTINGS, type Settings } from "./config/settings.ts";
 import { EVENTS } from "./core/events.ts";
-import { headOf, nonEmptyBundle } from "./core/head.ts";
-import { describeTarget } from "./core/target.ts";
 import type { Run } from "./db/record.ts";
-import type { BundleSource, World } from "./flow/access.ts";
+import type { World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
+import { bundleSource } from "./main/bundle-source.ts";
+import { manifest, version } from "./main/offline.ts";
+import type { Confirm } from "./ports.ts";
 import { clockUntil } from "./runtime/clock.ts";
-import { readFile, readMigrationFolder } from "./runtime/files.ts";
+import { readFile } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
 import { createStop, type Stop } from "./runtime/stop.ts";
 
 /** What is known of this run so far. */
 interface Shape extends FailureShape {
   readonly stop: Stop;
-  command: Command["command"] | undefined;
+  command: Invoking["command"] | undefined;
   settings: Settings | undefined;
 }
 
-type Command = Extract<Invocation, { readonly kind: "command" }>;
+type Invoking = Extract<Invocation, { readonly kind: "command" }>;
+type Asking = Invoking & Pick<Invoked, "command">;
 
 async function main(argv: readonly string[]): Promise<Outcome> {
   process.exitCode = 1;
@@ -81,40 +84,41 @@ async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
   if (invocation.kind === "version") return version(undefined, false);
   shape.command = invocation.command;
   shape.isProbe = shape.command === "probe";
+  // The binary starts with a compiler that holds back: right for a probe, wrong for what takes longer.
+  if (!shape.isProbe && typeof Bun !== "undefined") Bun.unsafe.setJITPolicy(1);
   const { settings, env } = loadSettings({ ...invocation, env: process.env, readFile });
   shape.settings = settings;
   shape.isJson = settings.json;
   shape.log = logFor(shape, settings);
-  if (invocation.command === "version") return version(settings.dir, settings.json);
-  if (invocation.command === "up" && settings.skipMigrations === "yield") {
+  const { command } = invocation;
+  if (command === "version") return version(settings.dir, settings.json);
+  if (command === "manifest") return manifest(invocation, settings);
+  if (command === "up" && settings.skipMigrations === "yield") {
     const { yieldMigrations } = await import("./cli/run.ts");
     return yieldMigrations(shape.log, settings);
   }
-  return ask(invocation, shape, settings, env);
+  return ask({ ...invocation, command }, shape, settings, env);
 }
 
 /** The commands that need a database. */
 async function ask(
-  invocation: Command,
+  invocation: Asking,
   shape: Shape,
   settings: Settings,
   env: Env,
 ): Promise<Outcome> {
   const { command } = invocation;
-  if (command === "version") throw new TypeError("version needs no database");
   const source = await bundleSource(settings.dir);
-  const { main: target, direct, ignored } = loadConnection(command, settings, env, readFile);
+  const targets = loadConnection(command, settings, env, readFile);
+  const { main: target, direct } = targets;
   shape.secrets = [target, direct].flatMap((each) => (each ? secretsOf(each) : []));
-  for (const each of direct ? [target, direct] : [target]) {
-    shape.log("connection.chosen", { source: each.source, target: describeTarget(each) });
-  }
-  if (ignored.length > 0 && !shape.isProbe) {
-    shape.log("settings.ignored", { names: ignored.join(", ") });
-  }
+  announceTargets(shape, targets);
   if (shape.isProbe) shape.stop.after(settings.timeout - performance.now(), "--timeout");
-  else if (settings.deadline > 0) shape.stop.after(settings.deadline, "--deadline");
+  else if (settings.deadline > 0 && command !== "wait")
+    shape.stop.after(settings.deadline, "--deadline");
   const stop = shape.stop.signal;
-  const world: World = { clock: clockUntil(stop), log: shape.log, random: Math.random, stop };
+  const clock = clockUntil(stop);
+  const world: World = { clock, log: shape.log, random: Math.random, stop, openReader };
   const { run } = await import("./cli/run.ts");
   const seeds = await seedsOf(command, shape, settings, env);
   const access = {
@@ -123,16 +127,23 @@ async function ask(
     ledger: settings.ledger,
     connectTimeoutMs: settings.connectTimeout,
   };
-  const confirm = async (question: string): Promise<boolean | undefined> =>
-    (await import("./runtime/confirm.ts")).confirm(question);
+  const confirm: Confirm = async (text) => (await import("./runtime/confirm.ts")).confirm(text);
   const spawn = async () => (await import("./runtime/spawn.ts")).createSpawn(process, env);
-  const invoked = { ...invocation, command, settings, identify, seeds, confirm, spawn };
+  const invoked = { ...invocation, settings, identify, seeds, confirm, spawn };
   return run(world, access, source, invoked);
 }
 
+/** On Bun by its own sockets; elsewhere the general client reads too. */
+const openReader: World["openReader"] = async (options) => {
+  if (typeof Bun === "undefined")
+    return (await import("./db/connection.ts")).openConnection(options);
+  const { openSession } = await import("./wire/session.ts");
+  return openSession((await import("./runtime/bun.ts")).BUN_WIRE, options);
+};
+
 /** What is to be seeded, or must be; most probes ask for neither, and load nothing for it. */
 async function seedsOf(
-  command: Command["command"],
+  command: Asking["command"],
   shape: Shape,
   settings: Settings,
   env: Env,
@@ -157,28 +168,10 @@ async function identify(): Promise<Run> {
   return { id: crypto.randomUUID(), place: hostAndPid(process.pid), toolVersion: VERSION };
 }
 
-async function bundleSource(folder: string | undefined): Promise<BundleSource> {
-  if (folder === undefined) {
-    const { HEAD, loadEmbedded } = await import("./embed/source.ts");
-    return { head: HEAD, load: async () => nonEmptyBundle(await loadEmbedded()) };
-  }
-  const { buildBundle } = await import("./core/bundle.ts");
-  const bundle = nonEmptyBundle(buildBundle(readMigrationFolder(folder), folder));
-  return { head: headOf(bundle), load: async () => bundle };
-}
-
-async function version(folder: string | undefined, isJson: boolean): Promise<Outcome> {
-  const { COMMIT, VERSION } = await import("./embed/version.ts");
-  const { head } = await bundleSource(folder);
-  const { renderVersion } = await import("./cli/render-version.ts");
-  const stdout = renderVersion({ version: VERSION, commit: COMMIT, head }, isJson);
-  return { stdout, exitStatus: 0 };
-}
-
 function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">): World["log"] {
-  const auto = isStderrTerminal() ? "text" : "json";
   return createLog({
-    format: settings.logFormat === "auto" ? auto : settings.logFormat,
+    format: settings.logFormat,
+    isTerminal: isStderrTerminal,
     level: settings.logLevel,
     events: EVENTS,
     redact: (text) => redact(text, shape.secrets),
@@ -188,5 +181,5 @@ function logFor(shape: Shape, settings: Pick<Settings, "logFormat" | "logLevel">
 }
 
 const { stdout, exitStatus }: Outcome = await main(process.argv.slice(2));
-writeStdout(stdout);
+await writeStdout(stdout);
 process.exit(exitStatus);

@@ -37,6 +37,78 @@ export interface Vault {
   withdraw(path: string, password: string): void;
 }
 
+/** Column names to values, as the driver reads them. */
+export type Row = Readonly<Record<string, unknown>>;
+/** What a bind parameter may be. */
+export type Value = string | number | boolean | null;
+
+/** The rows of the last row-returning statement and the tag of the last statement. */
+export interface Result {
+  readonly rows: readonly Row[];
+  /** The command tag's word: `COMMIT`, `ROLLBACK`, `SELECT`. */
+  readonly tag: string;
+  /** The process that the login named; behind a pooler not the one that answers. */
+  readonly loginPid: number | undefined;
+}
+
+/** One session. After its first failure every call fails. */
+export interface Connection {
+  /** Simple protocol: one or more statements, no values. */
+  run(text: string, deadlineMs?: number): Promise<Result>;
+  /** Extended protocol: one statement, values as bind parameters. */
+  bind(text: string, values: readonly Value[], deadlineMs?: number): Promise<Result>;
+  /** Says goodbye to the server; resolves when the socket is closed, within a second or two. */
+  close(): Promise<void>;
+  /** Drops the socket. What runs on the server ends at its next client check. */
+  destroy(error: Error): void;
+  /**
+   * Refuses every further call, cancels the statement that runs, rolls back and says goodbye; `close`
+   * waits for it. A statement that was done before still answers, any other rejects with `error`.
+   */
+  stop(error: Error): void;
+}
+
+/** Where a stream leads: a host and its port, or the path of a Unix socket. */
+export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** How a stream is encrypted, and who the peer must be. */
+export interface TlsWish {
+  /** `chain`: a certificate of the authority's; `identity`: and made out to `serverName`. */
+  readonly proof: "none" | "chain" | "identity";
+  /** Undefined: no name is sent. */
+  readonly serverName: string | undefined;
+  /** PEM text; undefined: the runtime's own store, where proof is asked for. */
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+/** A socket's bytes. */
+export interface Stream {
+  write(bytes: Uint8Array): void;
+  /** Closes it when what was written is out. */
+  end(): void;
+  destroy(): void;
+  /** Encrypts from here on. Gives the peer's certificate (DER). */
+  startTls(wish: TlsWish): Promise<Uint8Array | undefined>;
+}
+
+/** Who listens to a stream. */
+export interface Listener {
+  data(bytes: Uint8Array): void;
+  /** Once, and nothing after it. */
+  closed(error: Error | undefined): void;
+}
+
+/** What the small client needs of its runtime: sockets, and digests that need no thread. */
+export interface WirePort {
+  /** Rejects when nobody answers; how long that takes is the caller's to bound. */
+  dial(endpoint: Endpoint, listener: Listener): Promise<Stream>;
+  md5(bytes: Uint8Array): Uint8Array;
+  sha256(bytes: Uint8Array): Uint8Array;
+  hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array;
+}
+
 /** How a process ended; status undefined: by a signal, or it could not be started. */
 export interface ChildEnd {
   readonly status: number | undefined;

@@ -50,7 +50,8 @@ function renderFlag(setting: Setting): string {
   const flag = `--${setting.flag}${setting.argument === undefined ? "" : ` ${setting.argument}`}`;
   const notes = [setting.variables.join(", ")];
   if (setting.argument !== undefined && setting.default !== undefined) {
-    notes.push(`default ${setting.default}`);
+    const others = Object.entries(setting.defaults ?? {}).map(([name, text]) => `${name} ${text}`);
+    notes.push([`default ${setting.default}`, ...others].join(", "));
   }
   const note = notes.filter((text) => text !== "").join("; ");
   return `${row(flag, setting.help)}${note === "" ? "" : `\n${" ".repeat(COLUMN + 2)}${note}`}`;

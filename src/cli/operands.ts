@@ -1,4 +1,4 @@
-/** The words behind a command: `down N`, `locks release PID`, `resolve VERSION`. */
+/** The words behind a command: `down N`, `locks release PID`, `resolve VERSION`, `manifest FORMAT`. */
 import type { CommandName } from "../config/commands.ts";
 import { nearest } from "./nearest.ts";
 import { usage } from "./usage-error.ts";
@@ -9,7 +9,14 @@ export interface Operands {
   readonly count: number;
   /** `locks release PID`, `resolve VERSION`; undefined: the command was given none. */
   readonly target: number | undefined;
+  /** `manifest FORMAT`, which always has one. */
+  readonly format?: Format;
 }
+
+/** What `manifest` prints. */
+export type Format = "kubernetes" | "kustomize" | "helm" | "compose";
+
+const FORMATS: readonly Format[] = ["kubernetes", "kustomize", "helm", "compose"];
 
 const RELEASE = "release";
 const PID_MAX = 2 ** 31 - 1;
@@ -19,6 +26,7 @@ export const SIGNATURES: Readonly<Partial<Record<CommandName, string>>> = {
   down: " [N]",
   locks: " [release PID]",
   resolve: " VERSION",
+  manifest: " FORMAT",
 };
 
 /** Reads them. @throws {HeadgateError} `usage` for a surplus, missing or malformed word */
@@ -28,6 +36,8 @@ export function readOperands(command: CommandName, words: readonly string[]): Op
       return { count: readCount(only(command, words)), target: undefined };
     case "resolve":
       return { count: 1, target: readVersion(only(command, words)) };
+    case "manifest":
+      return { count: 1, target: undefined, format: readFormat(only(command, words)) };
     case "locks":
       return { count: 1, target: readHolder(words) };
     default:
@@ -39,6 +49,17 @@ export function readOperands(command: CommandName, words: readonly string[]): Op
 function only(command: CommandName, [first, second]: readonly string[]): string | undefined {
   if (second !== undefined) throw surplus(command, second);
   return first;
+}
+
+function readFormat(word: string | undefined): Format {
+  const format = FORMATS.find((each) => each === word);
+  if (format !== undefined) return format;
+  const found = word === undefined ? "none is given" : `not "${word}"`;
+  const near = nearest(word ?? "", FORMATS);
+  throw usage(
+    `manifest takes ${FORMATS.join(", ")}, ${found}`,
+    near && `Did you mean "headgate manifest ${near}"?`,
+  );
 }
 
 function readCount(word: string | undefined): number {

@@ -3,6 +3,7 @@ import type { CommandName } from "../config/commands.ts";
 import type { Flags } from "../config/config.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Access, BundleSource, World } from "../flow/access.ts";
+import { expectBundle, shortOf } from "../flow/expect-bundle.ts";
 import type { RequiredSeeds } from "../flow/required-seeds.ts";
 import type { Seeding } from "../flow/seeding.ts";
 import type { Work } from "../flow/up-task.ts";
@@ -20,7 +21,7 @@ export interface Outcome {
 
 /** A command with all that its flags and variables say. */
 export interface Invoked extends Operands {
-  readonly command: Exclude<CommandName, "version">;
+  readonly command: Exclude<CommandName, "version" | "manifest">;
   readonly settings: Settings;
   /** Asked by commands that may write: the run as the ledger remembers it. */
   readonly identify: () => Promise<Work["run"]>;
@@ -50,6 +51,7 @@ export async function run(
   source: BundleSource,
   invoked: Invoked,
 ): Promise<Outcome> {
+  expectBundle(source.head, invoked.settings.expectBundle);
   switch (invoked.command) {
     case "up":
       return runUp(world, access, source, invoked);
@@ -57,6 +59,8 @@ export async function run(
       return runSeed(world, access, source, invoked);
     case "probe":
       return runProbe(world, access, source, invoked);
+    case "wait":
+      return (await import("./run-wait.ts")).runWait(world, access, source, invoked);
     case "status":
       return runStatus(world, access, source, invoked);
     case "plan":
@@ -90,6 +94,7 @@ const runUp: Runner = async (world, access, source, { settings, identify, seeds 
     isAtomic: settings.atomic,
     cancelsOrphans: settings.cancelOrphanedBuild,
     lockWaitMs: settings.lockWait,
+    lockTimeoutMs: settings.lockTimeout,
     lockId: settings.lockId,
     reclaimAfterMs: settings.reclaimOrphans,
   };
@@ -101,6 +106,7 @@ const runUp: Runner = async (world, access, source, { settings, identify, seeds 
   world.log("database.ready", {
     path: report.path,
     head: report.head,
+    bundle: shortOf(source.head),
     applied: report.applied.length,
     waited_ms: report.waitedMs,
   });
@@ -133,11 +139,12 @@ const runProbe: Runner = async (world, access, source, { settings, seeds }) => {
   const wish = { policy: settings.policy, seeds: seeds.required };
   const { isReady, state, head, reason } = await probe(world, access, source.head, wish);
   const exitStatus = isReady ? 0 : 1;
+  const bundle = shortOf(source.head);
   if (settings.json) {
-    return { stdout: toJson("probe", { ready: isReady, state, head, reason }), exitStatus };
+    return { stdout: toJson("probe", { ready: isReady, state, head, bundle, reason }), exitStatus };
   }
   if (isReady) return { stdout: `${reason}\n`, exitStatus };
-  world.log("probe.not-ready", { state, head, reason });
+  world.log("probe.not-ready", { state, head, bundle, reason });
   return { stdout: "", exitStatus };
 };
 
@@ -172,8 +179,9 @@ const runPlan: Runner = async (world, access, source, { settings, seeds }) => {
 
 const runDown: Runner = async (world, access, source, { settings, identify, count }) => {
   const { down } = await import("../flow/down.ts");
-  const { lockWait: lockWaitMs, lockId, reclaimOrphans: reclaimAfterMs } = settings;
-  const request = { count, lockWaitMs, lockId, reclaimAfterMs };
+  const { lockWait: lockWaitMs, lockTimeout: lockTimeoutMs, lockId } = settings;
+  const reclaimAfterMs = settings.reclaimOrphans;
+  const request = { count, lockWaitMs, lockTimeoutMs, lockId, reclaimAfterMs };
   const report = await down(world, access, await source.load(), { request, run: await identify() });
   const { renderDown } = await import("./render.ts");
   const json = { reverted: report.reverted.map(toApplied), at: report.at ?? null };

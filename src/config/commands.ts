@@ -4,6 +4,7 @@
 export type CommandName =
   | "up"
   | "probe"
+  | "wait"
   | "seed"
   | "status"
   | "plan"
@@ -11,6 +12,7 @@ export type CommandName =
   | "locks"
   | "resolve"
   | "doctor"
+  | "manifest"
   | "drill"
   | "version";
 
@@ -18,6 +20,7 @@ export type CommandName =
 export const COMMANDS: Readonly<Record<CommandName, string>> = {
   up: "Bring the schema to head, exactly once, and seed it (alias: migrate)",
   probe: "Exit 0 if the schema is at head, else 1; only reads (alias: check)",
+  wait: "Wait until probe would exit 0; only reads",
   seed: "Seed the gateway's RBAC rows, and the files of --seeds",
   status: "Every migration with its state; only reads",
   plan: "What up would do, as SQL; only reads",
@@ -25,6 +28,7 @@ export const COMMANDS: Readonly<Record<CommandName, string>> = {
   locks: "Who holds or waits for the gate; release PID ends an idle holder",
   resolve: "Settle an interrupted ledger row: --applied or --rolled-back",
   doctor: "What is wrong or will hurt: pooler, settings, privileges, indexes",
+  manifest: "Print wiring: kubernetes, kustomize, helm or compose",
   drill: "Race and kill runners in a scratch schema: does the gate hold here?",
   version: "Version, commit and bundle fingerprint",
 };

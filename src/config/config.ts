@@ -32,13 +32,18 @@ export function loadSettings(input: ConfigInput): {
 } {
   const env = withEnvFile(input);
   const errors: HeadgateError[] = [];
-  const names = Object.keys(SETTINGS) as readonly SettingName[];
-  const entries = names.map((name) => [
-    name,
-    attempt(() => loadSetting(name, { ...input, env }), errors),
-  ]);
+  const settings = {};
+  for (const name of Object.keys(SETTINGS) as readonly SettingName[]) {
+    const given = givenValue(name, { ...input, env });
+    const value = given && attempt(() => parseValue(name, given), errors);
+    // Most keep their default, and most commands ask for few of them: read when asked for.
+    const get = given
+      ? () => value
+      : () => v.parse(SCHEMAS[name], defaultOf(SETTINGS[name], input.command));
+    Object.defineProperty(settings, name, { get, enumerable: true });
+  }
   throwIfAny(errors);
-  return { settings: Object.fromEntries(entries) as Settings, env };
+  return { settings: settings as Settings, env };
 }
 
 /**
@@ -64,20 +69,28 @@ export function loadConnection(
   });
 }
 
-function loadSetting(name: SettingName, input: ConfigInput): unknown {
-  const setting: Setting = SETTINGS[name];
-  const isOurs = setting.commands.includes(input.command);
-  const given = isOurs ? rawValue(name, setting, input) : undefined;
-  const parsed = v.safeParse(SCHEMAS[name], given?.text ?? setting.default);
-  if (parsed.success) return parsed.output;
-  throw settingsError(`${given?.source ?? `--${setting.flag}`} ${parsed.issues[0].message}`);
+function defaultOf(setting: Setting, command: CommandName): string | undefined {
+  return setting.defaults?.[command] ?? setting.default;
 }
 
-function rawValue(
-  name: SettingName,
-  setting: Setting,
-  input: ConfigInput,
-): { readonly text: string; readonly source: string } | undefined {
+interface Given {
+  readonly text: string;
+  /** The flag or the variable. */
+  readonly source: string;
+}
+
+function givenValue(name: SettingName, input: ConfigInput): Given | undefined {
+  const setting: Setting = SETTINGS[name];
+  return setting.commands.includes(input.command) ? rawValue(name, setting, input) : undefined;
+}
+
+function parseValue(name: SettingName, { text, source }: Given): unknown {
+  const parsed = v.safeParse(SCHEMAS[name], text);
+  if (parsed.success) return parsed.output;
+  throw settingsError(`${source} ${parsed.issues[0].message}`);
+}
+
+function rawValue(name: SettingName, setting: Setting, input: ConfigInput): Given | undefined {
   const flag = input.flags[name];
   if (flag !== undefined) return { text: flag, source: `--${setting.flag}` };
   for (const variable of setting.variables) {

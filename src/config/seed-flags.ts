@@ -4,7 +4,7 @@ import type { Setting } from "./settings.ts";
 
 const SEEDING: readonly CommandName[] = ["up", "seed"];
 /** Those that know what would be, or has been, seeded. */
-const OF_SEEDS: readonly CommandName[] = ["up", "seed", "plan", "probe", "status"];
+const OF_SEEDS: readonly CommandName[] = ["up", "seed", "plan", "probe", "wait", "status"];
 
 /** Their names. */
 export type SeedFlag =
@@ -29,7 +29,7 @@ export const SEED_SETTINGS: Readonly<Record<SeedFlag, Setting>> = {
     argument: "<mode>",
     variables: ["HEADGATE_SEED"],
     default: "auto",
-    commands: ["up", "plan", "probe", "status"],
+    commands: ["up", "plan", "probe", "wait", "status"],
     help: "auto: where the gateway's tables are; rbac: they must be; none",
   },
   seeds: {
@@ -50,7 +50,7 @@ export const SEED_SETTINGS: Readonly<Record<SeedFlag, Setting>> = {
     flag: "require-seeds",
     variables: ["HEADGATE_REQUIRE_SEEDS"],
     default: "false",
-    commands: ["probe", "status"],
+    commands: ["probe", "wait", "status"],
     help: "Ready only when the seeds of this version are recorded too",
   },
   seedFailure: {

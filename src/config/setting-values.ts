@@ -48,6 +48,24 @@ const toPath: TextSchema<string | undefined> = v.optional(
   parsed((text) => text || undefined, "must name a file or folder"),
 );
 
+/** Kubernetes counts in seconds. */
+const toSeconds: TextSchema<number> = parsed((text) => {
+  const ms = parseDurationMs(text) ?? 0;
+  return ms > 0 && ms % 1000 === 0 ? ms : undefined;
+}, "must be whole seconds above 0, such as 5s or 10m");
+
+const toKey: TextSchema<string> = parsed(
+  (text) => (/^[-._a-zA-Z0-9]{1,253}$/.test(text) ? text : undefined),
+  "must be a key of a Secret",
+);
+
+const toImage: TextSchema<string | undefined> = v.optional(
+  parsed(
+    (text) => (/^[\w][\w./:@-]*$/.test(text) ? text : undefined),
+    "must be an image reference",
+  ),
+);
+
 /** Text in, value out. An issue says what the text must be and never shows it. */
 export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name]> } = {
   dir: toPath,
@@ -57,9 +75,14 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   connectTimeout: v.optional(toPositiveMs),
   allowCleartext: toBoolean,
   policy: choice("at-least", "exact"),
+  expectBundle: v.optional(
+    parsed(toFingerprint, "must be 8 to 64 hexadecimal digits, as version shows them"),
+  ),
   timeout: toPositiveMs,
   lockWait: toDurationMs,
+  lockTimeout: toDurationMs,
   deadline: toDurationMs,
+  stay: toBoolean,
   lockId: v.optional(parsed(toInt8, "must be a 64-bit integer")),
   reclaimOrphans: v.optional(toPositiveMs),
   atomic: toBoolean,
@@ -85,6 +108,21 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   yes: toBoolean,
   force: toBoolean,
   sample: toPositiveMs,
+  owner: choice("job", "init", "app"),
+  deliver: choice("install", "copy", "sidecar"),
+  job: choice("plain", "helm", "argo"),
+  name: parsed(toName, "must be a DNS label of at most 36 characters"),
+  image: toImage,
+  appImage: toImage,
+  secret: v.optional(parsed(toSecretName, "must be the name of a Secret")),
+  urlKey: toKey,
+  directUrlKey: toKey,
+  pods: parsed(toCount(1), "must be a whole number from 1 to 1000"),
+  jobDeadline: toSeconds,
+  probeTimeout: toSeconds,
+  probePeriod: toSeconds,
+  probeFailures: parsed(toCount(1), "must be a whole number from 1 to 1000"),
+  out: toPath,
   replicas: parsed(toCount(2), "must be a whole number from 2 to 1000"),
   kill: parsed(toCount(0), "must be a whole number from 0 to 1000"),
   drillSchema: choice("new", "existing"),
@@ -123,4 +161,17 @@ function toSkipMode(text: string): Settings["skipMigrations"] | undefined {
   if (word === "yield") return "yield";
   if (word === "verify" || TRUE.has(word)) return "verify";
   return FALSE.has(word) ? "off" : undefined;
+}
+
+/** The name of a Job has 27 characters more, and 63 at most. */
+function toName(text: string): string | undefined {
+  return /^[a-z]([-a-z0-9]{0,34}[a-z0-9])?$/.test(text) ? text : undefined;
+}
+
+function toSecretName(text: string): string | undefined {
+  return /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/.test(text) ? text : undefined;
+}
+
+function toFingerprint(text: string): string | undefined {
+  return /^[0-9a-f]{8,64}$/.test(text) ? text : undefined;
 }

@@ -9,6 +9,7 @@ import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
 import { COMMANDS, type CommandName } from "./commands.ts";
 import { DRILL_SETTINGS } from "./drill-settings.ts";
+import { MANIFEST_SETTINGS } from "./manifest-settings.ts";
 import { OPERATOR_SETTINGS } from "./operator-settings.ts";
 import { SEED_SETTINGS } from "./seed-flags.ts";
 
@@ -20,14 +21,17 @@ export interface Setting {
   /** The first one that is set and not empty counts; a flag wins over all. */
   readonly variables: readonly string[];
   readonly default?: string;
+  /** What some commands take instead of `default`. */
+  readonly defaults?: Readonly<Partial<Record<CommandName, string>>>;
   readonly commands: readonly CommandName[];
   readonly help: string;
 }
 
 const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
+const OFFLINE: readonly CommandName[] = ["manifest", "version"];
 /** A drill brings its own migrations and its own ledger. */
 const BUNDLED: readonly CommandName[] = ALL.filter((name) => name !== "drill");
-const ASKING: readonly CommandName[] = ALL.filter((name) => name !== "version");
+const ASKING: readonly CommandName[] = ALL.filter((name) => !OFFLINE.includes(name));
 const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
 /** Those that have to do with the gate, inside it or beside it. */
 const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
@@ -43,10 +47,15 @@ export interface Settings {
   readonly connectTimeout: number | undefined;
   readonly allowCleartext: boolean;
   readonly policy: Policy;
+  /** The start of the fingerprint that the bundle must have. */
+  readonly expectBundle: string | undefined;
   readonly timeout: number;
   readonly lockWait: number;
   /** 0: none. */
+  readonly lockTimeout: number;
+  /** 0: none. */
   readonly deadline: number;
+  readonly stay: boolean;
   readonly lockId: bigint | undefined;
   /** Undefined: nobody is ended. */
   readonly reclaimOrphans: number | undefined;
@@ -74,6 +83,21 @@ export interface Settings {
   readonly yes: boolean;
   readonly force: boolean;
   readonly sample: number;
+  readonly owner: "job" | "init" | "app";
+  readonly deliver: "install" | "copy" | "sidecar";
+  readonly job: "plain" | "helm" | "argo";
+  readonly name: string;
+  readonly image: string | undefined;
+  readonly appImage: string | undefined;
+  readonly secret: string | undefined;
+  readonly urlKey: string;
+  readonly directUrlKey: string;
+  readonly pods: number;
+  readonly jobDeadline: number;
+  readonly probeTimeout: number;
+  readonly probePeriod: number;
+  readonly probeFailures: number;
+  readonly out: string | undefined;
   readonly replicas: number;
   readonly kill: number;
   readonly drillSchema: "new" | "existing";
@@ -142,15 +166,22 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<policy>",
     variables: ["HEADGATE_POLICY"],
     default: "at-least",
-    commands: ["up", "probe", "status", "plan"],
+    commands: ["up", "probe", "wait", "status", "plan"],
     help: "at-least: a newer schema is ready unless breaking; exact: it is not",
+  },
+  expectBundle: {
+    flag: "expect-bundle",
+    argument: "<fingerprint>",
+    variables: ["HEADGATE_EXPECT_BUNDLE"],
+    commands: ["up", "probe", "wait"],
+    help: "Refuse to run with another bundle (8 digits or more)",
   },
   timeout: {
     flag: "timeout",
     argument: "<duration>",
     variables: ["HEADGATE_TIMEOUT"],
     default: "900ms",
-    commands: ["probe"],
+    commands: ["probe", "manifest"],
     help: "Total budget: start, look-up, connect, TLS, authentication, query",
   },
   lockWait: {
@@ -158,16 +189,32 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<duration>",
     variables: ["HEADGATE_LOCK_WAIT"],
     default: "300s",
-    commands: GATED,
+    commands: [...GATED, "manifest"],
     help: "How long to wait for other runners without seeing progress",
+  },
+  lockTimeout: {
+    flag: "lock-timeout",
+    argument: "<duration>",
+    variables: ["HEADGATE_LOCK_TIMEOUT"],
+    default: "3s",
+    commands: ["up", "down"],
+    help: "For each lock of a migration that has no lock_timeout; 0 is none",
   },
   deadline: {
     flag: "deadline",
     argument: "<duration>",
     variables: ["HEADGATE_DEADLINE"],
     default: "0",
-    commands: [...GATED, "drill"],
+    defaults: { wait: "10m" },
+    commands: [...GATED, "wait", "drill"],
     help: "Bound of the whole command; 0 is none",
+  },
+  stay: {
+    flag: "stay",
+    variables: ["HEADGATE_STAY"],
+    default: "false",
+    commands: ["wait"],
+    help: "Then sleep until a signal: the process of a native sidecar",
   },
   lockId: {
     flag: "lock-id",
@@ -221,6 +268,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     help: "Answer by exit status: 0, 3, 4, 5, 7, 8 or 9",
   },
   ...OPERATOR_SETTINGS,
+  ...MANIFEST_SETTINGS,
   ...DRILL_SETTINGS,
   json: {
     flag: "json",
@@ -249,7 +297,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flag: "termination-log",
     argument: "<file>",
     variables: ["HEADGATE_TERMINATION_LOG"],
-    commands: ["up", "seed"],
+    commands: ["up", "seed", "wait"],
     help: "File for a failure's reason; else /dev/termination-log if there",
   },
   envFile: {

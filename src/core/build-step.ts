@@ -31,6 +31,8 @@ export interface BuildStatement {
   /** Where it starts in the file, in UTF-16 code units. */
   readonly start: number;
   readonly step: BuildStep;
+  /** True when nothing of it stays if it is cancelled: one transaction, from beginning to end. */
+  readonly isAtomic: boolean;
 }
 
 /**
@@ -46,7 +48,16 @@ export function buildStatements({ sql, start }: Section): readonly BuildStatemen
     sql: sql.slice(statement.start, statement.end),
     start: start + statement.start,
     step: stepOf(sql, statement.tokens),
+    isAtomic: isAtomic(sql, statement.tokens),
   }));
+}
+
+/** They may commit in their middle. VACUUM does too, and may be repeated at will. */
+const COMMITTING: ReadonlySet<string> = new Set(["CALL", "DO", "REINDEX", "CLUSTER"]);
+
+function isAtomic(sql: string, tokens: readonly Token[]): boolean {
+  const words = tokens.map((token) => upperWord(sql, token));
+  return !COMMITTING.has(words[0] ?? "") && !words.includes("CONCURRENTLY");
 }
 
 /** True when a runner may repeat the statement without knowing how far another one got with it. */

@@ -28,6 +28,8 @@ export interface ServerFields {
   readonly position: number | undefined;
   /** The constraint that was violated. */
   readonly constraint: string | undefined;
+  /** What was sent, for finding out what it needed. Never shown: it may hold anything. */
+  readonly text?: string | undefined;
 }
 
 /** The only error that `db/` throws for what a server or a network does. */
@@ -59,6 +61,10 @@ export const INSUFFICIENT_RESOURCES = "53";
 export const UNIQUE_VIOLATION = "23505";
 /** SQLSTATE: lock_timeout passed. */
 const LOCK_NOT_AVAILABLE = "55P03";
+/** SQLSTATE: no order of transactions explains what this one saw; nobody holds a lock. */
+export const SERIALIZATION_FAILURE = "40001";
+/** SQLSTATE: somebody cancelled the statement. */
+export const QUERY_CANCELED = "57014";
 /** SQLSTATE: this session may only read. */
 export const READ_ONLY_TRANSACTION = "25006";
 const DUPLICATE_SCHEMA = "42P06";
@@ -72,7 +78,11 @@ export const CREATION_RACE: ReadonlySet<string> = new Set([
 ]);
 
 /** Somebody else held what we needed: wait as for the gate. */
-const CONTENTION: ReadonlySet<string> = new Set([LOCK_NOT_AVAILABLE, "40P01", "40001"]);
+const CONTENTION: ReadonlySet<string> = new Set([
+  LOCK_NOT_AVAILABLE,
+  "40P01",
+  SERIALIZATION_FAILURE,
+]);
 
 /** The server is there but cannot serve us yet: starting, stopping, full, or it ended our session. */
 const UNAVAILABLE: ReadonlySet<string> = new Set([

@@ -21,7 +21,7 @@ export type ErrorCode =
   | "refused"
   /** The ledger and the bundle disagree on history. */
   | "drifted"
-  /** The gate was not acquired within its bound. */
+  /** The gate, or a lock that something behind it needs, was not acquired within its bound. */
   | "gate-timeout"
   /** The server cannot be reached, refuses the connection, or went away for good. */
   | "unreachable"

@@ -10,6 +10,7 @@ export type Level = "debug" | "info" | "warn" | "error";
 export const EVENTS = {
   "database.ready": { level: "info", message: "Database ready" },
   "schema.at-head": { level: "info", message: "Schema is at head; the gate is not needed" },
+  "schema.awaited": { level: "info", message: "Schema is not ready yet; waiting" },
   "migrations.verified": {
     level: "info",
     message: "Migrations are another runner's; schema is at head",
@@ -36,6 +37,11 @@ export const EVENTS = {
   "build.superseded": {
     level: "warn",
     message: "Another runner has taken this migration over; looking again",
+  },
+  "build.waiting": { level: "info", message: "Statement waits for a lock" },
+  "build.retried": {
+    level: "warn",
+    message: "Statement queued too long for a lock and was cancelled; it is tried again",
   },
   "build.cancelled": { level: "warn", message: "Orphaned build cancelled" },
   "index.adopted": { level: "info", message: "Index is valid already; taken as it is" },

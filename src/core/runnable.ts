@@ -44,11 +44,8 @@ function problemsOf(migration: Migration, direction: Direction): readonly string
   ];
 }
 
-/** They are SET LOCAL around the body, which needs a transaction. */
+/** It is SET LOCAL around the body, which needs a transaction. */
 function optionProblems({ file, options }: Migration): readonly string[] {
-  const given = [
-    options.lockTimeoutMs === undefined ? [] : ["lock_timeout"],
-    options.statementTimeoutMs === undefined ? [] : ["statement_timeout"],
-  ].flat();
-  return given.map((name) => `${file}: ${name} has no effect with transaction:false; leave it out`);
+  if (options.statementTimeoutMs === undefined) return [];
+  return [`${file}: statement_timeout has no effect with transaction:false; leave it out`];
 }

@@ -1,6 +1,7 @@
 /** Runs a migration's text inside the gate's transaction. */
 import { integerLiteral } from "../core/identifier.ts";
-import { type Connection, UNBOUNDED } from "./connection.ts";
+import type { Connection } from "../ports.ts";
+import { UNBOUNDED } from "./connection.ts";
 
 /** In force while the body runs, and only then. */
 export interface BodyLimits {

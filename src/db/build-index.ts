@@ -1,6 +1,6 @@
 /** What the catalog knows of an index, and who is building it. */
 import { quoteIdentifier } from "../core/identifier.ts";
-import { type Connection, type Row, UNBOUNDED } from "./connection.ts";
+import type { Connection, Row } from "../ports.ts";
 
 /** An index as it stands there. */
 export interface IndexState {
@@ -119,11 +119,8 @@ from pg_stat_progress_create_index p where p.datname = current_database()`,
 }
 
 /** Waits for every transaction that may still use the index; it may be gone when its turn comes. */
-export async function dropIndex(connection: Connection, index: IndexState): Promise<void> {
-  await connection.run(
-    `drop index concurrently if exists ${quoteIdentifier(index.schema)}.${quoteIdentifier(index.name)}`,
-    UNBOUNDED,
-  );
+export function dropIndexText({ schema, name }: IndexState): string {
+  return `drop index concurrently if exists ${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
 /** Ends a builder's statement. False: it has just ended, or the role may not. */

@@ -5,7 +5,7 @@
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 import type { Run } from "./record.ts";
 
 /** Which row, and whose it must be. */

@@ -1,5 +1,5 @@
 /** What a session must be like before statements run on it outside a transaction. */
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 /** A setting that may end a statement before its time. */
 export interface Timeout {

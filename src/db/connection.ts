@@ -14,40 +14,10 @@
  */
 import { DbError } from "../core/db-error.ts";
 import type { Target } from "../core/target.ts";
+import type { Connection, Result, Row } from "../ports.ts";
 import { endLife, type Life, newLife, openDriver } from "./driver.ts";
 import { toDbError } from "./driver-error.ts";
 import { leave } from "./leave.ts";
-
-/** Column names to values, as the driver reads them. */
-export type Row = Readonly<Record<string, unknown>>;
-/** What a bind parameter may be. */
-export type Value = string | number | boolean | null;
-
-/** The rows of the last row-returning statement and the tag of the last statement. */
-export interface Result {
-  readonly rows: readonly Row[];
-  /** The command tag's word: `COMMIT`, `ROLLBACK`, `SELECT`. */
-  readonly tag: string;
-  /** The process that the login named; behind a pooler not the one that answers. */
-  readonly loginPid: number | undefined;
-}
-
-/** One session. After its first failure every call fails. */
-export interface Connection {
-  /** Simple protocol: one or more statements, no values. */
-  run(text: string, deadlineMs?: number): Promise<Result>;
-  /** Extended protocol: one statement, values as bind parameters. */
-  bind(text: string, values: readonly Value[], deadlineMs?: number): Promise<Result>;
-  /** Says goodbye to the server; resolves when the socket is closed, within a second or two. */
-  close(): Promise<void>;
-  /** Drops the socket. What runs on the server ends at its next client check. */
-  destroy(error: Error): void;
-  /**
-   * Refuses every further call, cancels the statement that runs, rolls back and says goodbye; `close`
-   * waits for it. A statement that was done before still answers, any other rejects with `error`.
-   */
-  stop(error: Error): void;
-}
 
 /** Whom to connect to, and in whose name. */
 export interface ConnectionOptions {

@@ -1,7 +1,7 @@
 /** Watches what a pooler does with two connections. The only thing it sets is `headgate.probe`. */
 import { DbError } from "../core/db-error.ts";
 import type { PoolSight } from "../core/doctor-pool.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 const DEADLINE_MS = 3000;
 /** How often the session with our setting is looked for, to take it back. */

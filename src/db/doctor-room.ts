@@ -1,8 +1,7 @@
 /** Watches what a pooler gives to one client: places, time to think, and what it may say at its start. */
 import { DbError } from "../core/db-error.ts";
 import type { RoomSight } from "../core/doctor-room.ts";
-import type { Clock } from "../ports.ts";
-import type { Connection } from "./connection.ts";
+import type { Clock, Connection } from "../ports.ts";
 
 /** As many as a migration outside a transaction takes, and one for everybody else. */
 const PLACES = 3;

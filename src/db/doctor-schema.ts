@@ -4,7 +4,7 @@ import type { LedgerRights } from "../core/doctor-ledger.ts";
 import type { BuilderSight, IndexSight, KeeperSight } from "../core/doctor-schema.ts";
 import { type GateKey, RUN_NAMESPACE } from "../core/gate-key.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 const text = v.nullable(v.string());
 const number = v.pipe(v.union([v.string(), v.number()]), v.transform(Number));

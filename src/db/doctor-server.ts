@@ -1,7 +1,7 @@
 /** Reads settings, clock and encryption of the session that answers. */
 import * as v from "valibot";
 import { JUDGED_SETTINGS, type ServerFacts } from "../core/doctor-server.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 const factsSchema = v.object({
   version: v.number(),

@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import { type GateKey, keyArguments } from "../core/gate-key.ts";
 import { integerLiteral } from "../core/identifier.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 /** Takes the lock for the session that answers, which behind a pooler is nobody's own. */
 export async function trySessionLock(connection: Connection, key: GateKey): Promise<boolean> {

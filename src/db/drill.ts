@@ -4,7 +4,7 @@ import { type Scratch, scratchOf } from "../core/drill-scratch.ts";
 import type { AuditRow, LeftBehind } from "../core/drill-verdict.ts";
 import { type GateKey, runKey, stepKey } from "../core/gate-key.ts";
 import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 const number = v.pipe(v.union([v.string(), v.number()]), v.transform(Number));
 const text = v.nullable(v.string());

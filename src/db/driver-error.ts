@@ -25,6 +25,8 @@ interface DriverFields {
   readonly hint?: string;
   readonly position?: string;
   readonly constraint_name?: string;
+  /** Added by the driver. */
+  readonly query?: string;
 }
 
 function serverFields(fields: DriverFields, prefixLength: number): ServerFields {
@@ -36,6 +38,7 @@ function serverFields(fields: DriverFields, prefixLength: number): ServerFields 
     hint: fields.hint,
     position: position > prefixLength ? position - prefixLength : undefined,
     constraint: fields.constraint_name,
+    text: fields.query?.slice(prefixLength),
   };
 }
 

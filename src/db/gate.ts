@@ -19,7 +19,7 @@ import { HeadgateError } from "../core/error.ts";
 import { type GateKey, keyArguments, runKey } from "../core/gate-key.ts";
 import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
-import type { Connection, Result } from "./connection.ts";
+import type { Connection, Result } from "../ports.ts";
 import { createLedger } from "./ledger.ts";
 import { readTenancy, type Tenancy } from "./place.ts";
 
@@ -57,11 +57,15 @@ join pg_settings s on s.name = known.name`;
  * opened no transaction, and so keeps no place in a small pool while it waits to be scheduled.
  */
 export async function tryGate(connection: Connection, gate: Gate): Promise<boolean> {
-  const acquired = `select ${tryKeys(gate)} as acquired`;
-  if (!isAcquired(await connection.run(acquired))) return false;
-  if (isAcquired(await connection.run(`${PRE};\n${acquired}`))) return true;
+  if (!(await isGateFree(connection, gate))) return false;
+  if (isAcquired(await connection.run(`${PRE};\nselect ${tryKeys(gate)} as acquired`))) return true;
   await connection.run("rollback");
   return false;
+}
+
+/** Lets go at once of what it tried. */
+export async function isGateFree(connection: Connection, gate: Gate): Promise<boolean> {
+  return isAcquired(await connection.run(`select ${tryKeys(gate)} as acquired`));
 }
 
 function isAcquired({ rows }: Result): boolean {

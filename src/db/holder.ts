@@ -1,7 +1,7 @@
 /** Who is in the way, for the person who reads the log. Never decides anything. */
 import type { GateKey } from "../core/gate-key.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
-import type { Connection, Row } from "./connection.ts";
+import type { Connection, Row } from "../ports.ts";
 
 /** Another role's address, query and age are hidden by the server: then they are null. */
 export interface Holder {

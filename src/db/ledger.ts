@@ -6,7 +6,7 @@ import * as v from "valibot";
 import { INVALID_SCHEMA_NAME, sqlStateOf, UNDEFINED_TABLE } from "../core/db-error.ts";
 import { integerLiteral, quoteLedger } from "../core/identifier.ts";
 import type { Ledger, LedgerName, LedgerPlace, LedgerRow, Tip } from "../core/ledger.ts";
-import type { Connection, Result } from "./connection.ts";
+import type { Connection, Result } from "../ports.ts";
 
 /** The layout's number; it stands in the table's comment, so that a person can look it up. */
 export const LEDGER_LAYOUT = 1;

@@ -2,7 +2,7 @@
 import { runKey } from "../core/gate-key.ts";
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace, LedgerRow } from "../core/ledger.ts";
-import type { Connection, Value } from "./connection.ts";
+import type { Connection, Value } from "../ports.ts";
 
 const RUN_LOCK = `select from pg_locks l
   where l.locktype = 'advisory' and l.granted and l.objsubid = 2

@@ -4,7 +4,7 @@ import { advisoryKey } from "../core/advisory-key.ts";
 import { integerLiteral } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { LockRow } from "../core/locks.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 const text = v.nullable(v.string());
 const number = v.pipe(

@@ -12,7 +12,7 @@ import {
   type OrphanTable,
 } from "../core/orphan.ts";
 import { stemsOf } from "../core/orphan-plan.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 /** Whose the orphans will be, and which of them are asked for. */
 export interface OrphanQuestion {

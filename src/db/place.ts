@@ -2,7 +2,7 @@
 import { HeadgateError } from "../core/error.ts";
 import { quoteIdentifier } from "../core/identifier.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
-import type { Connection, Row } from "./connection.ts";
+import type { Connection, Row } from "../ports.ts";
 
 /** What a runner must know about the place before it may create a table there. */
 export interface Tenancy {

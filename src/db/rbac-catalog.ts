@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import type { LedgerPlace } from "../core/ledger.ts";
 import { judgeCatalog, RBAC_COLUMNS, type RbacCatalog } from "../core/rbac-catalog.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 import { onSearchPath } from "./place.ts";
 
 const schema = v.object({

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { quoteIdentifier } from "../core/identifier.ts";
 import type { RbacFound } from "../core/rbac.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 const text = v.string();
 const foundSchema = v.object({

@@ -1,7 +1,7 @@
 /** Writes roles, and whom they are granted to; see `rbac-write.ts` for what both obey. */
 import { quoteIdentifier } from "../core/identifier.ts";
 import type { RoleSpec } from "../core/rbac.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 import type { RbacTables } from "./rbac-write.ts";
 import { type Inserted, idOf, insertOrFind } from "./savepoint.ts";
 

@@ -7,7 +7,7 @@ import { asContention } from "../core/db-error.ts";
 import { quoteIdentifier } from "../core/identifier.ts";
 import type { AdminWish, TeamWish } from "../core/rbac.ts";
 import type { RbacCatalog } from "../core/rbac-catalog.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 import { type Inserted, idOf, insertOrFind, isViolationOf } from "./savepoint.ts";
 
 /** Where to write, and which indexes tell a lost race. */

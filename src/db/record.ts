@@ -2,7 +2,7 @@
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 /** Who runs, as the ledger remembers it. */
 export interface Run {

@@ -1,7 +1,7 @@
 /** Settles an interrupted row. Values travel as bind parameters. */
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace, LedgerRow } from "../core/ledger.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 /** Marks the row applied. False: it is not as it was read, and nothing was changed. */
 export async function markApplied(

@@ -1,6 +1,6 @@
 /** One row at a time: what fails rolls back itself, and nothing that was written before it. */
 import { DbError, endsConnection, sqlStateOf, UNIQUE_VIOLATION } from "../core/db-error.ts";
-import type { Connection, Result } from "./connection.ts";
+import type { Connection, Result } from "../ports.ts";
 
 /** Runs `work` in a savepoint; its error leaves the transaction usable and is thrown on. */
 export async function inSavepoint<T>(connection: Connection, work: () => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@ import { sqlStateOf, UNDEFINED_TABLE } from "../core/db-error.ts";
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
 import type { SeedMark, SeedRecord } from "../core/seed-mark.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 const rowSchema = v.object({
   name: v.string(),

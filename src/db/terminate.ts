@@ -2,7 +2,7 @@
 import { keyArguments, reclaimKey } from "../core/gate-key.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Lock } from "../core/locks.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 /** For the rest of this transaction. False: another runner watches a holder with a view to ending it. */
 export async function tryReclaimKey(connection: Connection, place: LedgerPlace): Promise<boolean> {

@@ -1,5 +1,5 @@
 /** What became of a transaction: the server knows, also when the answer to its COMMIT was lost. */
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../ports.ts";
 
 /** Of the transaction that is open; gives it one. */
 export async function readXactId(connection: Connection): Promise<string> {

@@ -13,12 +13,10 @@ import type { LedgerPlace } from "../core/ledger.ts";
 import type { Migration, Section } from "../core/migration.ts";
 import { renderCaret } from "../core/source-position.ts";
 import { type BodyFrame, closeBody, openBody, runBody } from "../db/body.ts";
-import type { Connection } from "../db/connection.ts";
 import { type Run, recordApplied, removeRow } from "../db/record.ts";
+import type { Connection } from "../ports.ts";
 import type { World } from "./access.ts";
 
-/** A migration that waits for a lock makes every reader behind it wait too. */
-const LOCK_TIMEOUT_MS = 3000;
 const REPORT_EVERY_MS = 10_000;
 
 /** A migration that is done, and how long its body took. */
@@ -32,6 +30,12 @@ export interface Applied {
 export interface Job {
   readonly migration: Migration;
   readonly section: Section;
+}
+
+/** A migration that waits for a lock makes every reader behind it wait too. */
+interface Patience {
+  /** Of every statement, where the migration does not say. 0: no limit. */
+  readonly lockTimeoutMs: number;
 }
 
 /** Thrown when a body ended the gate's transaction: its effect stays, and a person must look. */
@@ -54,10 +58,10 @@ export async function applyMigration(
   world: World,
   connection: Connection,
   place: LedgerPlace,
-  work: { readonly migration: Migration; readonly run: Run },
+  work: Patience & { readonly migration: Migration; readonly run: Run },
 ): Promise<Applied> {
-  const { migration, run } = work;
-  const job = { migration, section: migration.up };
+  const { migration, run, lockTimeoutMs } = work;
+  const job = { migration, section: migration.up, lockTimeoutMs };
   const { frame, durationMs } = await runJob(world, connection, job);
   const isOurs =
     frame !== undefined &&
@@ -76,7 +80,7 @@ export async function revertMigration(
   world: World,
   connection: Connection,
   place: LedgerPlace,
-  job: Job,
+  job: Job & Patience,
 ): Promise<Reverted> {
   const { migration } = job;
   const { frame, durationMs } = await runJob(world, connection, job);
@@ -91,7 +95,7 @@ export async function revertMigration(
 async function runJob(
   world: World,
   connection: Connection,
-  job: Job,
+  job: Job & Patience,
 ): Promise<{ readonly frame: BodyFrame | undefined; readonly durationMs: number }> {
   const { clock, log } = world;
   const { migration, section } = job;
@@ -104,7 +108,7 @@ async function runJob(
   );
   try {
     const frame = await openBody(connection, {
-      lockTimeoutMs: migration.options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
+      lockTimeoutMs: migration.options.lockTimeoutMs ?? job.lockTimeoutMs,
       statementTimeoutMs: migration.options.statementTimeoutMs ?? 0,
     });
     await runBody(connection, section.sql);

@@ -2,9 +2,9 @@
 import { HeadgateError } from "../core/error.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import { classifyLocks, heldBy, type Lock } from "../core/locks.ts";
-import type { Connection } from "../db/connection.ts";
 import { rollback } from "../db/gate.ts";
 import { openPinned, readBackendPid, sampleLocks } from "../db/locks.ts";
+import type { Connection } from "../ports.ts";
 import { type Access, connect, type World } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
 import { readScope } from "./locks.ts";

@@ -4,7 +4,7 @@ import type { DbError } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { Migration } from "../core/migration.ts";
 import { hasSearchPath, readTimeouts, type Timeout } from "../db/build-session.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection } from "../ports.ts";
 import type { Access } from "./access.ts";
 import { describeServerError } from "./apply.ts";
 

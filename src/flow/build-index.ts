@@ -6,20 +6,21 @@
 import type { BuildStatement, BuildStep } from "../core/build-step.ts";
 import { DbError } from "../core/db-error.ts";
 import { isSameIndexBody } from "../core/index-definition.ts";
-import { runBody } from "../db/body.ts";
 import {
   type Builder,
   cancelBuilder,
-  dropIndex,
+  dropIndexText,
   hasIndex,
   type IndexState,
   readBuilders,
   readIndex,
   readReindexLeftovers,
 } from "../db/build-index.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection } from "../ports.ts";
 import type { World } from "./access.ts";
+import { runInQueue } from "./build-queue.ts";
 import type { InTheWay } from "./in-the-way.ts";
+import type { Queue } from "./queue-watch.ts";
 import { createWaiter } from "./wait.ts";
 
 /** One statement, and how its repetition is to be made safe. */
@@ -30,6 +31,7 @@ export interface StepWork {
   /** An earlier runner may have begun it. */
   readonly isRepeated: boolean;
   readonly lockWaitMs: number;
+  readonly queue: Queue;
   /** Cancel a builder of a run that is gone instead of waiting for it. */
   readonly cancelsOrphans: boolean;
 }
@@ -38,7 +40,11 @@ type CreateIndex = Extract<BuildStep, { readonly kind: "create-index" }>;
 /** A statement that was let through names its index. */
 type Wanted = CreateIndex & { readonly index: string };
 
-/** Runs one statement. @throws {DbError} as the server says; {HeadgateError} `gate-timeout`. */
+/**
+ * Runs one statement.
+ *
+ * @throws {DbError} as the server says; {QueueLeft}; {HeadgateError} `gate-timeout`
+ */
 export async function runStatement(work: StepWork): Promise<void> {
   const { connection, statement, isRepeated } = work;
   const { step } = statement;
@@ -47,7 +53,7 @@ export async function runStatement(work: StepWork): Promise<void> {
   }
   if (step.kind === "drop-index" && isRepeated && !(await hasIndex(connection, step.index))) return;
   if (step.kind === "reindex" && isRepeated) await clearReindex(work, step.relation);
-  await runBody(connection, statement.sql);
+  await runInQueue(work.queue, connection, statement.sql);
 }
 
 async function createIndex(work: StepWork, wanted: Wanted): Promise<void> {
@@ -58,7 +64,7 @@ async function createIndex(work: StepWork, wanted: Wanted): Promise<void> {
     return;
   }
   if (before?.isAsAsked && !before.isUsable) await dropInvalid(work, before);
-  await runBody(connection, statement.sql);
+  await runInQueue(work.queue, connection, statement.sql);
   const after = await readIndex(connection, wanted);
   if (after?.isUsable) return;
   throw new DbError("server", `the index ${wanted.index} was built and is not valid`);
@@ -104,9 +110,9 @@ function describeBuilder(builder: Builder, index: string): InTheWay {
   };
 }
 
-async function dropInvalid({ world, connection }: StepWork, index: IndexState): Promise<void> {
-  world.log("index.dropped", { index: index.name, definition: index.definition });
-  await dropIndex(connection, index);
+async function dropInvalid(work: StepWork, index: IndexState): Promise<void> {
+  work.world.log("index.dropped", { index: index.name, definition: index.definition });
+  await runInQueue(work.queue, work.connection, dropIndexText(index));
 }
 
 /** An interrupted REINDEX CONCURRENTLY leaves `…_ccnew` or `…_ccold` behind, and can begin anew. */

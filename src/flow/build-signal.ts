@@ -10,8 +10,8 @@
 import { DbError, isConnectionTrouble } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import { renewLease } from "../db/build-row.ts";
-import type { Connection } from "../db/connection.ts";
 import { type Gate, tryRunLock } from "../db/gate.ts";
+import type { Connection } from "../ports.ts";
 import { type Access, connect, type World } from "./access.ts";
 
 const BEAT_MS = 5000;

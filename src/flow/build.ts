@@ -9,11 +9,14 @@ import type { Ledger } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
 import { recordBuildFailed, recordStatement } from "../db/build-row.ts";
 import type { Run } from "../db/record.ts";
-import type { Access, World } from "./access.ts";
+import type { Connection } from "../ports.ts";
+import { type Access, connect, type World } from "./access.ts";
 import { type Claim, type ClaimWish, claimBuild, finishBuild } from "./build-claim.ts";
 import { buildFailed, failureText, orStopped, refuseSession } from "./build-failure.ts";
 import { runStatement } from "./build-index.ts";
+import { againAfterQueue, QueueLeft } from "./build-queue.ts";
 import { openLease, openLock, type Signal, type SignalWish } from "./build-signal.ts";
+import type { Queue } from "./queue-watch.ts";
 import type { Session } from "./session.ts";
 
 /** `busy`: another run is at work. `moved`: the ledger is not as it was; look again. */
@@ -29,6 +32,8 @@ export interface Builder {
 export interface BuildWork {
   readonly run: Run;
   readonly lockWaitMs: number;
+  /** Of every statement, where the migration does not say. 0: no limit. */
+  readonly lockTimeoutMs: number;
   readonly cancelsOrphans: boolean;
   /** Inside the gate: is this version still what comes next? */
   readonly isStillNext: (ledger: Ledger, version: number) => Promise<boolean>;
@@ -39,6 +44,8 @@ interface Build extends ClaimWish {
   readonly work: BuildWork;
   readonly signal: Signal;
   readonly statements: readonly BuildStatement[];
+  /** A new connection to where the statements run. */
+  readonly open: () => Connection;
 }
 
 const REPORT_EVERY_MS = 10_000;
@@ -65,7 +72,10 @@ export function createBuilder(world: World, access: Access, work: BuildWork): Bu
       try {
         const statements = buildStatements(migration.up);
         const claim = { connection, gate, migration, run, isStillNext };
-        return await claimAndRun({ world, work, signal, statements, ...claim }, onActing);
+        const again = (): Connection =>
+          connect(world, access, access.direct ?? access.main, run.id);
+        const build = { world, work, signal, statements, open: again, ...claim };
+        return await claimAndRun(build, onActing);
       } finally {
         await signal.stop();
       }
@@ -103,7 +113,7 @@ function announce({ world, migration, signal }: Build, { from, done }: Claim): v
 
 /** False: the row is another run's by now. */
 async function runStatements(build: Build, { from, done }: Claim): Promise<boolean> {
-  const { world, work, connection, gate, migration, run, signal, statements } = build;
+  const { world, connection, gate, migration, run, signal, statements } = build;
   const startMs = world.clock.nowMs();
   let at = done;
   const quiet = world.clock.every(REPORT_EVERY_MS, () => {
@@ -114,9 +124,7 @@ async function runStatements(build: Build, { from, done }: Claim): Promise<boole
   try {
     for (; at < statements.length; at += 1) {
       const isRepeated = from !== undefined && at === done;
-      const { lockWaitMs, cancelsOrphans } = work;
-      const limits = { isRepeated, lockWaitMs, cancelsOrphans };
-      if (!(await runOne(build, at, limits))) return false;
+      if (!(await runOne(build, at, isRepeated))) return false;
       const entry = { version: migration.version, runId: run.id, leaseMs: signal.leaseMs };
       if (!(await recordStatement(connection, gate.place, { ...entry, done: at + 1 })))
         return false;
@@ -127,28 +135,55 @@ async function runStatements(build: Build, { from, done }: Claim): Promise<boole
   }
 }
 
-interface Limits {
-  readonly isRepeated: boolean;
-  readonly lockWaitMs: number;
-  readonly cancelsOrphans: boolean;
-}
-
-/** An error that another try may cure stays as it is; every other one is the migration's. */
-async function runOne(build: Build, index: number, limits: Limits): Promise<boolean> {
+/** False: the row is another run's. */
+async function runOne(build: Build, index: number, isRepeated: boolean): Promise<boolean> {
   const { world, connection, gate, migration, run, statements } = build;
   const statement = statements[index];
   if (!statement) return true;
   try {
-    await runStatement({ world, connection, statement, ...limits });
+    await runWatched(build, statement, { index, isRepeated });
     return true;
-  } catch (error) {
+  } catch (thrown) {
     const failed = { migration, statement, index, count: statements.length };
-    if (!(error instanceof DbError) || isConnectionTrouble(error)) {
-      throw orStopped(error, world.stop, failed);
-    }
-    if (isContention(error) && isRepeatable(statement.step)) throw error;
+    const error = verdictOf(orStopped(thrown, world.stop, failed), isRepeatable(statement.step));
     const entry = { version: migration.version, runId: run.id, error: failureText(error, failed) };
     if (!(await recordBuildFailed(connection, gate.place, entry))) return false;
     throw buildFailed(error, failed);
   }
+}
+
+/**
+ * The error that the migration has failed with. One that another try may cure is thrown as it is;
+ * what may not be repeated has no other try, so its row must not stay `running`.
+ */
+function verdictOf(thrown: unknown, mayRepeat: boolean): DbError {
+  const cause = thrown instanceof Error ? thrown.cause : undefined;
+  const error = !mayRepeat && cause instanceof QueueLeft ? cause : thrown;
+  if (!(error instanceof DbError) || isConnectionTrouble(error)) throw error;
+  if (mayRepeat && isContention(error)) throw error;
+  return error;
+}
+
+async function runWatched(
+  { world, work, connection, migration, run, open }: Build,
+  statement: BuildStatement,
+  { index, isRepeated }: { readonly index: number; readonly isRepeated: boolean },
+): Promise<void> {
+  const { lockWaitMs, cancelsOrphans } = work;
+  const { step, isAtomic } = statement;
+  const queue: Queue = {
+    world,
+    runId: run.id,
+    open,
+    lockTimeoutMs: migration.options.lockTimeoutMs ?? work.lockTimeoutMs,
+    mayCancel: isAtomic || isRepeatable(step),
+    lockWaitMs,
+    fields: { version: migration.version, name: migration.name, statement: index + 1 },
+  };
+  await againAfterQueue(queue, connection, (tries) => {
+    // What a cancelled REINDEX left is cleared away; an index is looked at in any case.
+    const isAgain = isRepeated || (tries > 0 && step.kind === "reindex");
+    const limits = { isRepeated: isAgain, lockWaitMs, cancelsOrphans };
+    return runStatement({ world, connection, statement, queue, ...limits });
+  });
 }

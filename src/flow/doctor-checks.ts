@@ -10,7 +10,6 @@ import { runKey } from "../core/gate-key.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import { seedsTable } from "../core/seed-mark.ts";
 import type { Target } from "../core/target.ts";
-import type { Connection } from "../db/connection.ts";
 import { watchPool } from "../db/doctor-pool.ts";
 import { readRefusedStartup, watchRoom } from "../db/doctor-room.ts";
 import {
@@ -28,6 +27,7 @@ import {
 import { readTenancy, resolvePlace } from "../db/place.ts";
 import { readRbacCatalog } from "../db/rbac-catalog.ts";
 import { readDuplicates } from "../db/rbac-read.ts";
+import type { Connection } from "../ports.ts";
 import type { Access, BundleSource, World } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
 import { readableName, readHeadState } from "./state.ts";

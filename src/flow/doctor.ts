@@ -3,7 +3,7 @@ import type { DbError } from "../core/db-error.ts";
 import { type Finding, sortFindings, uncheckedFinding } from "../core/doctor.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { Target } from "../core/target.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection } from "../ports.ts";
 import { type Access, type BundleSource, connect, type World } from "./access.ts";
 import { unreachableError } from "./db-trouble.ts";
 import { CHECKS, type Patient } from "./doctor-checks.ts";

@@ -27,6 +27,8 @@ export interface DownRequest {
   /** How many, from the newest. */
   readonly count: number;
   readonly lockWaitMs: number;
+  /** Of every statement, where the migration does not say. 0: no limit. */
+  readonly lockTimeoutMs: number;
   readonly lockId: bigint | undefined;
   readonly reclaimAfterMs?: number | undefined;
 }
@@ -52,6 +54,7 @@ export async function down(
   work: { readonly request: DownRequest; readonly run: Run },
 ): Promise<DownReport> {
   const { request, run } = work;
+  const { lockTimeoutMs } = request;
   const jobs = planDown(bundle, await readThroughMain(world, access), request.count);
   const tally: Tally = { reverted: [], inFlight: undefined };
   let at: number | undefined;
@@ -66,7 +69,8 @@ export async function down(
       return plan ? { kind: "act", plan } : { kind: "nothing" };
     },
     act: async (connection, place, job) => {
-      tally.inFlight = await revertMigration(world, connection, place, job);
+      const work = { ...job, lockTimeoutMs };
+      tally.inFlight = await revertMigration(world, connection, place, work);
     },
     commitFailed: (job, error) => failureOf(error, job),
     committed: () => count(world, tally),

@@ -5,7 +5,6 @@
 import { endsConnection } from "../core/db-error.ts";
 import type { DrillSize } from "../core/drill.ts";
 import type { GateKey } from "../core/gate-key.ts";
-import type { Connection } from "../db/connection.ts";
 import {
   endKeyHolder,
   type KeyHolder,
@@ -13,6 +12,7 @@ import {
   releaseSessionLock,
   trySessionLock,
 } from "../db/drill-contrast.ts";
+import type { Connection } from "../ports.ts";
 import { type World, withConnection } from "./access.ts";
 import type { Route } from "./drill-route.ts";
 

@@ -1,7 +1,7 @@
 /** The one way that everything of a drill goes: past the pooler, where `up` would go past it. */
 import type { Scratch } from "../core/drill-scratch.ts";
 import { describeTarget } from "../core/target.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection } from "../ports.ts";
 import { type Access, connect, type World } from "./access.ts";
 
 /** Connections to where the gate would be. */

@@ -9,6 +9,7 @@ import { up } from "./up.ts";
 
 /** A drill is over long before: this only bounds a runner whose drill went wrong. */
 const LOCK_WAIT_MS = 30_000;
+const LOCK_TIMEOUT_MS = 3000;
 
 /** Writes to the scratch place and nowhere else. @throws {HeadgateError} whatever `up` throws */
 export async function drillRunner(
@@ -25,6 +26,7 @@ export async function drillRunner(
     isAtomic: false,
     cancelsOrphans: false,
     lockWaitMs: LOCK_WAIT_MS,
+    lockTimeoutMs: LOCK_TIMEOUT_MS,
     lockId: undefined,
   } as const;
   const source = { head: headOf(bundle), load: async () => bundle };

@@ -3,10 +3,10 @@ import { type Scratch, scratchOf } from "../core/drill-scratch.ts";
 import type { Fault } from "../core/drill-verdict.ts";
 import { HeadgateError } from "../core/error.ts";
 import { quoteIdentifier } from "../core/identifier.ts";
-import type { Connection } from "../db/connection.ts";
 import { createScratch, dropScratch, readLeftovers, removalOf, type Site } from "../db/drill.ts";
 import { mayNotCreate } from "../db/gate.ts";
 import { readTenancy, resolvePlace } from "../db/place.ts";
+import type { Connection } from "../ports.ts";
 import { type World, withConnection } from "./access.ts";
 import type { Route } from "./drill-route.ts";
 

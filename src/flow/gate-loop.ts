@@ -2,11 +2,12 @@
  * Drives steps through the gate until a task has nothing left to do. One step is one transaction on
  * one connection; whatever breaks, the next step reads the ledger again and decides anew.
  */
-import { type DbError, isConnectionTrouble, isContention, sqlStateOf } from "../core/db-error.ts";
+import { type DbError, isConnectionTrouble, isContention } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection } from "../ports.ts";
 import { type Access, connect, type World } from "./access.ts";
+import { backOff } from "./back-off.ts";
 import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
 import { type HolderWatch, watchHolders } from "./holder-watch.ts";
 import { describeObstacle, describeTrouble, type InTheWay, type Obstacle } from "./in-the-way.ts";
@@ -168,11 +169,9 @@ async function waitForOthers<Plan>(
 
 /** Decides whether another try may do better, and waits for it. @throws the error when not. */
 async function recover<Plan>(loop: Loop<Plan>, error: unknown): Promise<void> {
-  const { world } = loop;
-  if (isContention(error)) {
-    world.log("step.retried", { sqlstate: sqlStateOf(error), reason: (error as Error).message });
-    return loop.waiter.pause(async () => describeTrouble(error as DbError));
-  }
+  const { world, session, task } = loop;
+  if (isContention(error) && session)
+    return backOff(world, loop.waiter, { session, task }, error as DbError);
   if (!isConnectionTrouble(error) || isStatementPooling(error)) throw gateError(error, loop.ledger);
   await dropSession(loop, error as Error);
   loop.failures += 1;

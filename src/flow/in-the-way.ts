@@ -5,10 +5,9 @@ import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerRow } from "../core/ledger.ts";
 import { ORPHAN_WORDS } from "../core/locks.ts";
 import { readProgress } from "../db/build-index.ts";
-import type { Connection } from "../db/connection.ts";
 import type { Gate } from "../db/gate.ts";
 import { type Holder, readHolders } from "../db/holder.ts";
-import type { Fields } from "../ports.ts";
+import type { Connection, Fields } from "../ports.ts";
 
 /** The same fact as a sentence and as fields of an event. */
 export interface InTheWay {

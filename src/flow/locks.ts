@@ -1,9 +1,9 @@
 /** `locks`: who holds or waits for the gate, and which other tools' locks are there. Only reads. */
 import type { LedgerPlace } from "../core/ledger.ts";
 import { classifyLocks, type Lock } from "../core/locks.ts";
-import type { Connection } from "../db/connection.ts";
 import { readDatabaseName, readLocks } from "../db/locks.ts";
 import { resolvePlace } from "../db/place.ts";
+import type { Connection } from "../ports.ts";
 import { type Access, connect, type World, withConnection } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
 

@@ -3,7 +3,7 @@
  * created, no lock taken. Every failure is an answer too, and the answer is no.
  */
 import { type Head, isReady, type Policy, type TipState } from "../core/head.ts";
-import { type Access, connect, type World } from "./access.ts";
+import { type Access, connectReader, type World } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
 import type { RequiredSeeds } from "./required-seeds.ts";
 import { readableName, readTipState } from "./state.ts";
@@ -33,7 +33,7 @@ export async function probe(
   wish: ProbeWish,
 ): Promise<ProbeReport> {
   const { policy, seeds } = wish;
-  const connection = connect(world, access, access.main);
+  const connection = connectReader(world, access);
   try {
     const name = await readableName(connection, access.main, access.ledger);
     const { state } = await readTipState(connection, name, head);

@@ -11,7 +11,6 @@ import { roleKey } from "../core/merge-roles.ts";
 import type { OrphanChange } from "../core/orphan.ts";
 import type { AdminWish, FoundRole, GrantWish, RbacChange } from "../core/rbac.ts";
 import { describeChange } from "../core/rbac-text.ts";
-import type { Connection } from "../db/connection.ts";
 import { assignOrphan } from "../db/orphans.ts";
 import {
   insertAdmin,
@@ -25,6 +24,7 @@ import {
 } from "../db/rbac-write.ts";
 import { convergeRole, insertGrant, insertRole, retireGrant } from "../db/rbac-write-roles.ts";
 import { inSavepoint } from "../db/savepoint.ts";
+import type { Connection } from "../ports.ts";
 import { withState } from "./db-trouble.ts";
 
 /** What the writes need to know of each other. */

@@ -6,11 +6,11 @@ import type { RbacPlan } from "../core/rbac.ts";
 import type { RbacCatalog } from "../core/rbac-catalog.ts";
 import { diffRbac } from "../core/rbac-diff.ts";
 import { type SeedMark, seedState, seedsTable } from "../core/seed-mark.ts";
-import type { Connection } from "../db/connection.ts";
 import { readOrphans } from "../db/orphans.ts";
 import { readRbacCatalog } from "../db/rbac-catalog.ts";
 import { type Duplicate, readDuplicates, readRbac } from "../db/rbac-read.ts";
 import { readSeeds } from "../db/seeds.ts";
+import type { Connection } from "../ports.ts";
 import type { Seeding } from "./seeding.ts";
 
 /** How many orphans one transaction takes on: the gate is not held for longer than that takes. */

@@ -2,10 +2,10 @@
 import { HeadgateError } from "../core/error.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import { type SeedMark, seedsTable } from "../core/seed-mark.ts";
-import type { Connection } from "../db/connection.ts";
 import { mayNotCreate } from "../db/gate.ts";
 import { readTenancy } from "../db/place.ts";
 import { createSeeds, forgetSeed, recordSeed } from "../db/seeds.ts";
+import type { Connection } from "../ports.ts";
 
 /**
  * In the transaction that seeded. The table is made when it is missing.

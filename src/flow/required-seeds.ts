@@ -1,10 +1,10 @@
 /** Whether what a version seeds is recorded as seeded: for `probe` and `status`, which only read. */
 import type { LedgerName } from "../core/ledger.ts";
 import { type SeedMark, type SeedRecord, seedState, seedsTable } from "../core/seed-mark.ts";
-import type { Connection } from "../db/connection.ts";
 import { resolvePlace } from "../db/place.ts";
 import { readRbacCatalog } from "../db/rbac-catalog.ts";
 import { readSeeds } from "../db/seeds.ts";
+import type { Connection } from "../ports.ts";
 
 /** What must be recorded. */
 export interface RequiredSeeds {

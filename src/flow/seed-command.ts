@@ -3,7 +3,7 @@ import { isConnectionTrouble } from "../core/db-error.ts";
 import { notReadyError } from "../core/decide.ts";
 import { HeadgateError } from "../core/error.ts";
 import { type Head, type HeadState, headState, isReady, tipOf, tipState } from "../core/head.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection } from "../ports.ts";
 import type { Access, BundleSource, World } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
 import { seedDatabase } from "./seed.ts";

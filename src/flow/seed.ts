@@ -5,8 +5,8 @@
 import { isConnectionTrouble } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import { describeTarget } from "../core/target.ts";
-import type { Connection } from "../db/connection.ts";
 import { resolvePlace } from "../db/place.ts";
+import type { Connection } from "../ports.ts";
 import { type Access, connect, type World, withConnection } from "./access.ts";
 import { CustomTask } from "./custom-task.ts";
 import { throughGate } from "./gate-loop.ts";

@@ -3,9 +3,8 @@ import type { CustomSeeds } from "../core/custom-seeds.ts";
 import type { Ledger, LedgerPlace } from "../core/ledger.ts";
 import type { RbacChange, RbacWish } from "../core/rbac.ts";
 import type { SeedMark } from "../core/seed-mark.ts";
-import type { Connection } from "../db/connection.ts";
 import type { Run } from "../db/record.ts";
-import type { Vault } from "../ports.ts";
+import type { Connection, Vault } from "../ports.ts";
 
 /** All that flags and variables say about seeding. */
 export interface Seeding {

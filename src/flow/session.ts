@@ -1,8 +1,8 @@
 /** One connection and the gate that it goes through. */
 import { stepKey } from "../core/gate-key.ts";
-import type { Connection } from "../db/connection.ts";
 import type { Gate } from "../db/gate.ts";
 import { resolvePlace } from "../db/place.ts";
+import type { Connection } from "../ports.ts";
 import type { Access } from "./access.ts";
 
 /** A connection and the gate that it goes through. */

@@ -3,10 +3,10 @@ import { type Head, type HeadState, headState, type TipState, tipState } from ".
 import type { Ledger, LedgerName, LedgerPlace, LedgerRow, Tip } from "../core/ledger.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
 import type { Target } from "../core/target.ts";
-import type { Connection } from "../db/connection.ts";
 import { readLedger, readTip } from "../db/ledger.ts";
 import { isAlive } from "../db/liveness.ts";
 import { resolvePlace } from "../db/place.ts";
+import type { Connection } from "../ports.ts";
 
 /**
  * The name to read by. A search path that the target asks for is no start-up parameter (poolers

@@ -1,8 +1,8 @@
 /** One step through the gate: one transaction, in which a task decides and acts. */
 import { DbError, endsConnection, isConnectionTrouble } from "../core/db-error.ts";
 import type { Ledger, LedgerPlace, LedgerRow } from "../core/ledger.ts";
-import type { Connection } from "../db/connection.ts";
 import { commit, enterLedger, type Gate, rollback, tryGate } from "../db/gate.ts";
+import type { Connection } from "../ports.ts";
 import type { Session } from "./session.ts";
 import { readSettledLedger } from "./state.ts";
 

@@ -27,6 +27,8 @@ export interface UpRequest extends UpWish {
   /** Cancel statements of runs that are gone instead of waiting for them. */
   readonly cancelsOrphans: boolean;
   readonly lockWaitMs: number;
+  /** Of every statement, where the migration does not say. 0: no limit. */
+  readonly lockTimeoutMs: number;
   readonly lockId: bigint | undefined;
   readonly reclaimAfterMs?: number | undefined;
 }
@@ -63,7 +65,8 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
     act: async (connection, place, plan) => {
       inFlight = [];
       for (const migration of plan) {
-        const done = await applyMigration(world, connection, place, { migration, run });
+        const job = { migration, run, lockTimeoutMs: request.lockTimeoutMs };
+        const done = await applyMigration(world, connection, place, job);
         inFlight = [...inFlight, done];
       }
     },
@@ -100,14 +103,15 @@ function outsideOf(
   { request, run }: Work,
 ): NonNullable<UpTask["outside"]> {
   let builder: Builder | undefined;
-  const { lockWaitMs, cancelsOrphans } = request;
+  const { lockWaitMs, lockTimeoutMs, cancelsOrphans } = request;
   const isStillNext = async (ledger: Ledger, version: number): Promise<boolean> => {
     const decision = planUp(await source.load(), ledger, request);
     return decision.kind === "outside" && decision.plan[0].version === version;
   };
   return async (session, [migration], onActing) => {
     const { createBuilder } = await import("./build.ts");
-    builder ??= createBuilder(world, access, { run, lockWaitMs, cancelsOrphans, isStillNext });
+    const wish = { run, lockWaitMs, lockTimeoutMs, cancelsOrphans, isStillNext };
+    builder ??= createBuilder(world, access, wish);
     return builder.build(session, migration, onActing);
   };
 }

@@ -5,7 +5,7 @@
 import { notReadyError } from "../core/decide.ts";
 import { HeadgateError } from "../core/error.ts";
 import { isReady, type Policy } from "../core/head.ts";
-import type { Connection } from "../db/connection.ts";
+import type { Connection } from "../ports.ts";
 import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
 import type { Applied } from "./apply.ts";
 import { unreadableError } from "./db-trouble.ts";

@@ -3,7 +3,10 @@ import type { Fields, Log } from "../ports.ts";
 
 /** How events become lines. */
 export interface LogSettings {
-  readonly format: "json" | "text";
+  /** `auto`: text for a terminal. */
+  readonly format: "auto" | "json" | "text";
+  /** Asked with the first event that is written. */
+  readonly isTerminal: () => boolean;
   /** Events below it are not written. */
   readonly level: string;
   /** What each event is; `core/events.ts`. */
@@ -19,14 +22,16 @@ const LEVELS: readonly string[] = ["debug", "info", "warn", "error"];
 /** A field named `message` is the event's own text and does not replace the marker. */
 export function createLog(settings: LogSettings): Log {
   const threshold = LEVELS.indexOf(settings.level);
+  let format: "json" | "text" | undefined;
   return (event, fields = {}) => {
     const { level, message } = settings.events[event] ?? { level: "info", message: event };
     if (LEVELS.indexOf(level) < threshold) return;
+    format ??= formatOf(settings);
     const known = Object.entries(fields).filter(
       ([, value]) => value !== undefined && value !== null,
     );
     const line =
-      settings.format === "json"
+      format === "json"
         ? JSON.stringify({
             ts: settings.now().toISOString(),
             level,
@@ -37,6 +42,11 @@ export function createLog(settings: LogSettings): Log {
         : `${level === "info" ? "" : `${level}: `}${message}${inLines(known).map(toText).join("")}`;
     settings.write(`${settings.redact(printable(line))}\n`);
   };
+}
+
+function formatOf({ format, isTerminal }: LogSettings): "json" | "text" {
+  if (format !== "auto") return format;
+  return isTerminal() ? "text" : "json";
 }
 
 function renamed(entries: readonly (readonly [string, Fields[string]])[]): Fields {

@@ -1,5 +1,4 @@
 /** Time as it passes, until the process must stop. */
-import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../ports.ts";
 
 /** Its sleep rejects with the signal's reason as soon as that aborts. */
@@ -7,8 +6,17 @@ export function clockUntil(stop: AbortSignal): Clock {
   return {
     nowMs: () => performance.now(),
     sleep: (durationMs) =>
-      delay(durationMs, undefined, { signal: stop }).catch(() => {
-        throw stop.reason;
+      new Promise((resolve, reject) => {
+        const stopNow = (): void => {
+          clearTimeout(timer);
+          reject(stop.reason);
+        };
+        const timer = setTimeout(() => {
+          stop.removeEventListener("abort", stopNow);
+          resolve();
+        }, durationMs);
+        if (stop.aborted) stopNow();
+        else stop.addEventListener("abort", stopNow, { once: true });
       }),
     every: (intervalMs, call) => {
       const timer = setInterval(call, intervalMs);

@@ -1,12 +1,11 @@
 /** Files and folders that the command line names. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { HeadgateError } from "../core/error.ts";
+import { fs } from "./lazy-fs.ts";
 
 /** Undefined when there is no such file. @throws {HeadgateError} `config-invalid` when unreadable. */
 export function readFile(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return fs().readFileSync(path, "utf8");
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
     throw new HeadgateError(
@@ -59,7 +58,7 @@ export function readSqlFolder(
   );
   const problems: string[] = [];
   const sources = files.flatMap((file) => {
-    const text = readText(join(folder, file));
+    const text = readText(`${folder}/${file}`);
     if (typeof text === "string") return [{ file, text }];
     problems.push(`${file}: ${text.problem}`);
     return [];
@@ -72,7 +71,7 @@ export function readSqlFolder(
 
 function listFolder(folder: string, kind: FolderKind): readonly string[] {
   try {
-    return readdirSync(folder);
+    return fs().readdirSync(folder);
   } catch (error) {
     throw unusable(folder, `the folder cannot be read (${codeOf(error)})`, kind);
   }
@@ -80,7 +79,9 @@ function listFolder(folder: string, kind: FolderKind): readonly string[] {
 
 function readText(path: string): string | { readonly problem: string } {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
+      fs().readFileSync(path),
+    );
   } catch (error) {
     if (error instanceof TypeError) return { problem: "it is not UTF-8" };
     return { problem: `it cannot be read (${codeOf(error)})` };

@@ -2,17 +2,21 @@
  * stdout and stderr as file descriptors. The streams of `process` cost more to set up than a whole
  * probe, and lines written through them may be lost at exit.
  */
-import { fstatSync, writeSync } from "node:fs";
+import { fs } from "./lazy-fs.ts";
 
 const STDOUT = 1;
 const STDERR = 2;
 /** A reader that is slower than this loses the rest; a probe must not hang on its log. */
 const PATIENCE_TRIES = 200;
 const PAUSE_MS = 5;
+/** A pipe takes so much at once, whoever reads it. */
+const ATOMIC_BYTES = 4096;
 
-/** The report; returns when it is written. */
-export function writeStdout(text: string): void {
-  writeAll(STDOUT, text);
+/** The report; resolves when it is written. */
+export async function writeStdout(text: string): Promise<void> {
+  const isShort = text.length <= ATOMIC_BYTES / 4;
+  if (typeof Bun === "undefined" || !isShort) return writeAll(STDOUT, text);
+  if (text !== "") await Bun.write(Bun.stdout, text).catch(() => undefined);
 }
 
 /** An event; returns when it is written. */
@@ -23,7 +27,7 @@ export function writeStderr(text: string): void {
 /** By the kind of file: `node:tty` would cost as much again as the rest of the start. */
 export function isStderrTerminal(): boolean {
   try {
-    return fstatSync(STDERR).isCharacterDevice();
+    return fs().fstatSync(STDERR).isCharacterDevice();
   } catch {
     return false;
   }
@@ -35,7 +39,7 @@ function writeAll(descriptor: number, text: string): void {
   let written = 0;
   for (let tries = 0; written < bytes.length && tries < PATIENCE_TRIES; tries += 1) {
     try {
-      written += writeSync(descriptor, bytes, written);
+      written += fs().writeSync(descriptor, bytes, written);
     } catch (error) {
       if ((error as { readonly code?: unknown }).code !== "EAGAIN") return;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);

@@ -11,6 +11,7 @@ const DOCUMENTS: readonly string[] = [
   "CHANGELOG.md",
   ...markdownIn(".github"),
   ...markdownIn(".github/decisions"),
+  ...markdownIn(".github/guides"),
 ];
 
 function markdownIn(folder: string): readonly string[] {

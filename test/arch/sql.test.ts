@@ -13,6 +13,7 @@ const CONSTANTS: readonly Constant[] = [
     text: "prefix + text",
     reason: "the run's comment before any text",
   },
+  { path: "src/flow/access.ts", text: "text", reason: "passed on to whoever is opened first" },
 ];
 
 test("no value is concatenated into SQL", () => {

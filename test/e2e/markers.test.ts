@@ -94,6 +94,17 @@ async function runOnLeft(change: string): Promise<Run> {
   return headgate(BUILD_UP, withUrl(url, DEBUG));
 }
 
+/** A build behind somebody who has the table and keeps it for as long as the runner is patient. */
+async function runQueueing(): Promise<Run> {
+  const { url } = await servers.postgres.createDatabase();
+  await headgate([...BUILD_UP, "--to", "1"], withUrl(url, DEBUG));
+  const holder = await holdOpen(url, "lock table t in share mode");
+  const brief = ["--lock-timeout", "300ms", "--lock-wait", "300ms"];
+  const run = await headgate([...BUILD_UP, ...brief], withUrl(url, DEBUG));
+  await holder.release();
+  return run;
+}
+
 /** A scratch schema of before, fewer connections than asked for, a kill, and an orphan of the pool of one. */
 async function runDrill(): Promise<Run> {
   const database = await servers.postgres.createDatabase();
@@ -120,6 +131,7 @@ const onHead = async (...args: readonly string[]): Promise<Run> =>
 const table: Readonly<Record<EventName, () => Promise<Run>>> = {
   "database.ready": () => onHead("up"),
   "schema.at-head": () => onHead("up"),
+  "schema.awaited": () => onFresh("wait", "--deadline", "300ms"),
   "migrations.verified": () => onHead("up", "--skip-migrations", "verify"),
   "migrations.yielded": () => headgate(["up", "--skip-migrations", "yield"]),
   "peek.failed": async () => {
@@ -207,6 +219,8 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     await query(url, "update headgate_migrations set state = 'applied', run_id = null");
     return runner.done;
   },
+  "build.waiting": () => runQueueing(),
+  "build.retried": () => runQueueing(),
   "build.cancelled": async () => {
     const { url } = await servers.postgres.createDatabase();
     const holder = await holdSnapshot(url);
@@ -231,7 +245,7 @@ const table: Readonly<Record<EventName, () => Promise<Run>>> = {
     });
     const holder = await holdOpen(url, "lock table first in access share mode");
     const run = await headgate(
-      ["up", "--lock-wait", "500ms"],
+      ["up", "--lock-wait", "3s"],
       withUrl(url, { ...DEBUG, HEADGATE_DIR: more }),
     );
     await holder.release();

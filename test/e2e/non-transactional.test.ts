@@ -208,11 +208,12 @@ test("a runner that loses its sign of life stops working, and comes back", async
     database.url,
     `select clock_timestamp()::text as at, pg_terminate_backend(${lock?.["pid"]})`,
   );
-  // The runner is back, and waits for what its first connection left.
+  // The runner is back, and waits for what its first connection left; looks at it come and go.
   await until(
     database.url,
     `select from pg_stat_activity where datname = current_database()
-and application_name = 'headgate' and backend_start > '${ended?.["at"]}'`,
+and application_name = 'headgate' and backend_start > '${ended?.["at"]}'
+and backend_start < clock_timestamp() - interval '2s'`,
     40_000,
   );
   await holder.release();

@@ -1,4 +1,4 @@
-/** probe, status, plan, locks and verify only read: seen on the wire, and by roles and servers that allow no more. */
+/** probe, wait, status, plan, locks and verify only read: seen on the wire, and by roles and servers that allow no more. */
 import { describe, expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { headgate, type Run, withUrl } from "../support/headgate.ts";
@@ -24,6 +24,7 @@ const READERS: readonly (readonly string[])[] = [
   ["up", "--skip-migrations", "verify"],
   ["up"],
   ["locks"],
+  ["wait", "--deadline", "30s"],
 ];
 
 async function migrated(): Promise<string> {

@@ -12,8 +12,9 @@ import {
 } from "../../src/core/orphan.ts";
 import { planOrphans } from "../../src/core/orphan-plan.ts";
 import { slugify } from "../../src/core/slug.ts";
-import { type Connection, openConnection, type Row, type Value } from "../../src/db/connection.ts";
+import { openConnection } from "../../src/db/connection.ts";
 import { assignOrphan, type OrphanQuestion, readOrphans } from "../../src/db/orphans.ts";
+import type { Connection, Row, Value } from "../../src/ports.ts";
 import { useServers } from "../support/use-servers.ts";
 import { randomNumbers } from "../unit/sql-fragments.ts";
 

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { loadTargets } from "../../src/config/connection-settings.ts";
-import { type Connection, openConnection, UNBOUNDED } from "../../src/db/connection.ts";
+import { openConnection, UNBOUNDED } from "../../src/db/connection.ts";
+import type { Connection } from "../../src/ports.ts";
 import { query, until } from "../support/query.ts";
 import { openRelay, type Relay } from "../support/relay.ts";
 import {

@@ -24,7 +24,7 @@ export interface Stage {
   readonly relay: FaultRelay | undefined;
 }
 
-const END_PATIENCE_MS = 120_000;
+const END_PATIENCE_MS = 180_000;
 const LAST_WORDS_CHARS = 1000;
 /** What a hash costs is no concern here, and neither is a password. */
 const SEEDING = {
@@ -36,8 +36,8 @@ const SEEDING = {
 /** The one that is harmed. @param env Of its hold. */
 export function startVictim(stage: Stage, env: Readonly<Record<string, string>>): Started {
   const options = withUrl(urlFor(stage, VICTIM), { ...SEEDING, ...env });
-  // A body's answer that never comes is waited for until the command's own deadline.
-  const deadline = stage.each.fault === "line silent" ? ["--deadline", "90s"] : [];
+  // A body whose answer never comes is ended by the deadline; others wait longer than that.
+  const deadline = stage.each.fault === "line silent" ? ["--deadline", "60s"] : [];
   return start([...upOf(stage), ...deadline], { ...options, binary: stage.cast.victim });
 }
 
@@ -56,7 +56,7 @@ export function optionsOf({ place }: Stage, name: string): RunOptions {
 }
 
 function upOf({ each, cast }: Stage): readonly string[] {
-  return ["up", ...bundleOf(each), "--lock-wait", cast.lockWait ?? "60s"];
+  return ["up", ...bundleOf(each), "--lock-wait", cast.lockWait ?? "100s"];
 }
 
 /** The victim's own way, through the relay where there is one. */

@@ -30,7 +30,7 @@ export async function buildMutant(...mutations: readonly Mutation[]): Promise<{
     splitting: true,
     format: "esm",
     plugins: [mutating(mutations)],
-    compile: { outfile: binary, autoloadDotenv: false, autoloadBunfig: false },
+    compile: { outfile: binary, autoloadDotenv: false, autoloadBunfig: false, jitPolicy: 100 },
   });
   if (!result.success) throw new AggregateError(result.logs, "the mutant does not compile");
   return { binary, remove: () => rmSync(folder, { recursive: true, force: true }) };

@@ -37,11 +37,18 @@ export interface Held {
 }
 
 /** A session that has run `text` and then stays open and idle, with whatever locks that took. */
-export async function hold(url: string, text: string): Promise<Held> {
+export async function hold(
+  url: string,
+  text: string,
+): Promise<Held & { run(more: string): Promise<void> }> {
   const sql = postgres(url, { max: 1, prepare: false, idle_timeout: 0, onnotice() {} });
   await sql.unsafe(text).simple();
   const [row] = await sql.unsafe("select pg_backend_pid() as pid").simple();
-  return { pid: Number(row?.["pid"]), end: () => sql.end({ timeout: 0 }) };
+  return {
+    pid: Number(row?.["pid"]),
+    run: async (more) => void (await sql.unsafe(more).simple()),
+    end: () => sql.end({ timeout: 0 }),
+  };
 }
 
 /** Asks again and again until a row comes. @throws {Error} when none has come in time. */

@@ -45,6 +45,20 @@ test.each(table)("buildStatements() knows what %s does", (sql, then) => {
   expect(buildStatements({ sql, start: 0 }).map(({ step }) => step)).toEqual([then as BuildStep]);
 });
 
+test.each([
+  ["alter table t add column c int", true],
+  ["vacuum full t", true],
+  ["alter type mood add value 'calm'", true],
+  ["create function f() returns void language sql as 'call p()'", true],
+  ["call p()", false],
+  ["do $$ begin commit; end $$", false],
+  ["/* a */ reindex schema s", false],
+  ["cluster", false],
+  ["alter table t detach partition p concurrently", false],
+] as const)("buildStatements() knows whether %s is all or nothing: %p", (sql, isAtomic) => {
+  expect(buildStatements({ sql, start: 0 }).map((each) => each.isAtomic)).toEqual([isAtomic]);
+});
+
 test("buildStatements() keeps each statement's bytes and its place in the file", () => {
   const sql = "-- a\nvacuum t; do $$ begin; end $$;\n/* b; */ select E'\\';' ;";
   const text = `-- migrate:up transaction:false\n${sql}`;

@@ -19,9 +19,12 @@ const DEFAULTS: Settings = {
   connectTimeout: undefined,
   allowCleartext: false,
   policy: "at-least",
+  expectBundle: undefined,
   timeout: 900,
   lockWait: 300_000,
+  lockTimeout: 3000,
   deadline: 0,
+  stay: false,
   lockId: undefined,
   reclaimOrphans: undefined,
   atomic: false,
@@ -47,6 +50,21 @@ const DEFAULTS: Settings = {
   yes: false,
   force: false,
   sample: 10_000,
+  owner: "job",
+  deliver: "install",
+  job: "plain",
+  name: "app",
+  image: undefined,
+  appImage: undefined,
+  secret: undefined,
+  urlKey: "url",
+  directUrlKey: "direct-url",
+  pods: 3,
+  jobDeadline: 600_000,
+  probeTimeout: 2000,
+  probePeriod: 5000,
+  probeFailures: 132,
+  out: undefined,
   replicas: 24,
   kill: 5,
   drillSchema: "new",
@@ -69,9 +87,12 @@ const VALUES: { readonly [Name in SettingName]: readonly [text: string, value: S
   connectTimeout: ["500ms", 500, "7", 7000, "0"],
   allowCleartext: ["true", true, "no", false, SECRET],
   policy: ["exact", "exact", "At-Least", "at-least", SECRET],
+  expectBundle: ["0123abcd", "0123abcd", " 89abcdef01 ", "89abcdef01", `${SECRET}ABCDEF`],
   timeout: ["2s", 2000, "1.5", 1500, "0s"],
   lockWait: ["15m", 900_000, "0", 0, `${SECRET}s`],
+  lockTimeout: ["500ms", 500, "0", 0, "-1s"],
   deadline: ["1h", 3_600_000, "0", 0, "-1s"],
+  stay: ["true", true, "no", false, SECRET],
   lockId: ["0012", 12n, "-9223372036854775808", -(2n ** 63n), "9223372036854775808"],
   reclaimOrphans: ["5m", 300_000, "90", 90_000, "0"],
   atomic: ["1", true, "off", false, SECRET],
@@ -97,6 +118,21 @@ const VALUES: { readonly [Name in SettingName]: readonly [text: string, value: S
   yes: ["1", true, "off", false, SECRET],
   force: ["Yes", true, "false", false, SECRET],
   sample: ["300ms", 300, "15", 15_000, "0s"],
+  owner: ["init", "init", "APP", "app", SECRET],
+  deliver: ["copy", "copy", "Sidecar", "sidecar", SECRET],
+  job: ["helm", "helm", "ARGO", "argo", SECRET],
+  name: ["billing-2", "billing-2", " b ", "b", `${SECRET}_x`],
+  image: ["r.io:5000/a/b:1.0", "r.io:5000/a/b:1.0", "a@sha256:00", "a@sha256:00", `${SECRET} x`],
+  appImage: ["a:1", "a:1", " b ", "b", `{{ ${SECRET} }}`],
+  secret: ["db", "db", "a.b-c", "a.b-c", `${SECRET}_X`],
+  urlKey: ["uri", "uri", " pgbouncer-uri ", "pgbouncer-uri", `${SECRET} x`],
+  directUrlKey: ["uri", "uri", "a.b_c", "a.b_c", `${SECRET}/x`],
+  pods: ["5", 5, "12", 12, "0"],
+  jobDeadline: ["15m", 900_000, "30", 30_000, "1500ms"],
+  probeTimeout: ["3s", 3000, "1", 1000, "0"],
+  probePeriod: ["10s", 10_000, "1m", 60_000, `${SECRET}s`],
+  probeFailures: ["60", 60, "200", 200, "1e3"],
+  out: ["./chart", "./chart", " o ", "o", undefined],
   replicas: ["2", 2, "0048", 48, "1"],
   kill: ["0", 0, "1000", 1000, "1001"],
   drillSchema: ["existing", "existing", "NEW", "new", SECRET],
@@ -123,6 +159,11 @@ function refusal(input: Partial<ConfigInput>): HeadgateError {
   throw new Error("the settings were loaded");
 }
 
+/** What a command has when it is told nothing. */
+function defaultsOf(command: CommandName): Settings {
+  return command === "wait" ? { ...DEFAULTS, deadline: 600_000 } : DEFAULTS;
+}
+
 function commandWith(name: SettingName): CommandName {
   const [command] = SETTINGS[name].commands;
   if (command === undefined) throw new Error(`no command has ${name}`);
@@ -133,16 +174,19 @@ describe("loadSettings()", () => {
   test.each(Object.keys(COMMANDS) as CommandName[])(
     "has a default for everything, for %s",
     (command) => {
-      expect(load({ command })).toEqual(DEFAULTS);
+      expect(load({ command })).toEqual(defaultsOf(command));
     },
   );
 
   test.each(NAMES)("reads %s from its flag", (name) => {
     const [text, value, other, otherValue] = VALUES[name];
     const command = commandWith(name);
-    expect(load({ command, flags: { [name]: text } })).toEqual({ ...DEFAULTS, [name]: value });
+    expect(load({ command, flags: { [name]: text } })).toEqual({
+      ...defaultsOf(command),
+      [name]: value,
+    });
     expect(load({ command, flags: { [name]: other } })).toEqual({
-      ...DEFAULTS,
+      ...defaultsOf(command),
       [name]: otherValue,
     });
   });

@@ -11,6 +11,7 @@ function written(
   let text = "";
   const log = createLog({
     format: "text",
+    isTerminal: () => false,
     level: "debug",
     events: EVENTS,
     redact: (line) => line,
@@ -126,4 +127,18 @@ test("EVENTS are named noun.past-participle and their messages do not end in a p
     expect(name).toMatch(/^[a-z]+\.[a-z]+(-[a-z]+)*$/);
     expect(message).not.toMatch(/\.$/);
   }
+});
+
+test("the format auto asks once whether a person reads along", () => {
+  let asked = 0;
+  const isTerminal = (): boolean => {
+    asked += 1;
+    return true;
+  };
+  const events = [["schema.at-head"], ["schema.at-head"]] as const;
+  expect(written(events, { format: "auto", isTerminal })).not.toContain("{");
+  expect(asked).toBe(1);
+  expect(written(events, { format: "auto" })).toStartWith("{");
+  written([], { format: "auto", isTerminal });
+  expect(asked).toBe(1);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Format } from "../../src/cli/operands.ts";
 import { type Invocation, parseArgv } from "../../src/cli/parse-argv.ts";
 import { ALIASES, COMMANDS, type CommandName } from "../../src/config/commands.ts";
 import type { Flags } from "../../src/config/config.ts";
@@ -12,13 +13,18 @@ function command(
   flags: Flags = {},
   count = 1,
   target: number | undefined = undefined,
-): Invocation {
+): Extract<Invocation, { readonly kind: "command" }> {
   return { kind: "command", command: name, flags, count, target };
 }
 
 /** A command with the least that it must be given, and what that is read as. */
-function least(name: CommandName): { readonly argv: readonly string[]; readonly target?: number } {
-  return name === "resolve" ? { argv: [name, "7"], target: 7 } : { argv: [name] };
+function least(name: CommandName): {
+  readonly argv: readonly string[];
+  readonly read: { readonly target?: number; readonly format?: Format };
+} {
+  if (name === "resolve") return { argv: [name, "7"], read: { target: 7 } };
+  if (name === "manifest") return { argv: [name, "helm"], read: { format: "helm" } };
+  return { argv: [name], read: {} };
 }
 
 /** Words stand apart at single blanks; `_` is an empty one. */
@@ -38,8 +44,8 @@ function refusal(argv: readonly string[]): HeadgateError {
 
 describe("parseArgv() reads", () => {
   test.each(COMMAND_NAMES)("the command %s", (name) => {
-    const { argv, target } = least(name);
-    expect(parseArgv(argv)).toEqual(command(name, {}, 1, target));
+    const { argv, read } = least(name);
+    expect(parseArgv(argv)).toEqual({ ...command(name), ...read });
   });
 
   test.each(Object.entries(ALIASES))("%s as %s", (alias, name) => {
@@ -68,6 +74,10 @@ describe("parseArgv() reads", () => {
     ["locks --sample 1s release 12", command("locks", { sample: "1s" }, 1, 12)],
     ["resolve 12 --applied", command("resolve", { applied: "true" }, 1, 12)],
     ["resolve --rolled-back 0012", command("resolve", { rolledBack: "true" }, 1, 12)],
+    [
+      "manifest --owner init compose",
+      { ...command("manifest", { owner: "init" }), format: "compose" },
+    ],
     ["--json up", command("up", { json: "true" })],
     ["--ledger x up", command("up", { ledger: "x" })],
   ];
@@ -126,10 +136,11 @@ describe("parseArgv() leaves a value as it was written:", () => {
     for (const [name, { flag, argument, commands }] of Object.entries(SETTINGS)) {
       if (argument === undefined) continue;
       for (const each of commands) {
-        const { argv, target } = least(each);
-        expect(parseArgv([...argv, `--${flag}`, "0012"])).toEqual(
-          command(each, { [name]: "0012" }, 1, target),
-        );
+        const { argv, read } = least(each);
+        expect(parseArgv([...argv, `--${flag}`, "0012"])).toEqual({
+          ...command(each, { [name]: "0012" }),
+          ...read,
+        });
       }
     }
   });
@@ -138,10 +149,11 @@ describe("parseArgv() leaves a value as it was written:", () => {
     for (const [name, { flag, argument, commands }] of Object.entries(SETTINGS)) {
       if (argument !== undefined) continue;
       for (const each of commands) {
-        const { argv, target } = least(each);
-        expect(parseArgv([...argv, `--${flag}`])).toEqual(
-          command(each, { [name]: "true" }, 1, target),
-        );
+        const { argv, read } = least(each);
+        expect(parseArgv([...argv, `--${flag}`])).toEqual({
+          ...command(each, { [name]: "true" }),
+          ...read,
+        });
       }
     }
   });

@@ -57,13 +57,13 @@ test("refuseUnrunnable() lets a migration outside a transaction run what needs n
 });
 
 test("refuseUnrunnable() refuses in each kind of migration what belongs into the other", () => {
-  const outside = "-- migrate:up transaction:false lock_timeout:1s\nset local a.b = 1;";
+  const outside = "-- migrate:up transaction:false statement_timeout:1s\nset local a.b = 1;";
   expect(failure(bundleOf("select 1;\nvacuum a", outside))).toEqual([
     "Cannot apply the pending migrations: 3 problems, nothing was run",
     "1_a.sql:2:1: VACUUM is refused: it cannot run in a transaction; put it into a migration of its own, with transaction:false on its marker or first line",
     "  2 | vacuum a",
     "    | ^",
-    "2_a.sql: lock_timeout has no effect with transaction:false; leave it out",
+    "2_a.sql: statement_timeout has no effect with transaction:false; leave it out",
     expect.stringMatching(
       /^2_a\.sql:2:1: SET LOCAL is refused: with transaction:false there is no/,
     ),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { World } from "../../src/flow/access.ts";
-import { createWaiter, type Describe, type Waiter } from "../../src/flow/wait.ts";
+import { createWaiter, type Describe, type Meanwhile, type Waiter } from "../../src/flow/wait.ts";
 import type { Fields } from "../../src/ports.ts";
 
 interface Bench {
@@ -133,6 +133,90 @@ describe("createWaiter() bound", () => {
     const before = sum(sleptMs);
     expect(await pauseToTheEnd(waiter)).toMatchObject({ code: "gate-timeout" });
     expect(sum(sleptMs) - before).toBeCloseTo(2000, 6);
+  });
+});
+
+describe("createWaiter() backOff()", () => {
+  const blocked = { text: "pid 7 holds AccessShareLock on hot", fields: { blocker_pid: 7 } };
+  async function backOffs(waiter: Waiter, count: number): Promise<readonly number[]> {
+    const announcedMs: number[] = [];
+    for (let i = 0; i < count; i += 1) await waiter.backOff(blocked, (ms) => announcedMs.push(ms));
+    return announcedMs;
+  }
+
+  test.each([
+    [0, [250, 500, 1000, 2000, 4000, 5000, 5000]],
+    [0.5, [500, 1000, 2000, 4000, 8000, 10_000, 10_000]],
+    [0.999_999_9, [750, 1500, 3000, 6000, 12_000, 15_000, 15_000]],
+  ])("with chance %d doubles from 500 ms to 10 s, give or take half", async (random, expected) => {
+    const { waiter, sleptMs } = bench(300_000, () => random);
+    expect(await backOffs(waiter, 7)).toEqual(expected);
+    expect(sum(sleptMs)).toBeCloseTo(sum(expected), 0);
+    expect(Math.max(...sleptMs)).toBe(1000);
+  });
+
+  test("is not made shorter by pauses for others, nor they longer by it", async () => {
+    const { waiter, sleptMs } = bench(300_000);
+    await backOffs(waiter, 2);
+    await pauses(waiter, 1);
+    expect(await backOffs(waiter, 1)).toEqual([2000]);
+    expect(sleptMs).toEqual([500, 1000, 100, 1000, 1000]);
+  });
+
+  test("ends with the bound that it shares with pauses, naming who is in the way", async () => {
+    const { waiter, sleptMs } = bench(3000);
+    await pauses(waiter, 1);
+    expect(await backOffs(waiter, 3)).toEqual([500, 1000, 1400]);
+    expect(sum(sleptMs)).toBe(3000);
+    expect(backOffs(waiter, 1)).rejects.toMatchObject({
+      code: "gate-timeout",
+      message: "Cannot get a lock within 3000 ms of trying: pid 7 holds AccessShareLock on hot",
+      hint: expect.stringContaining("--lock-timeout"),
+    });
+  });
+
+  test("starts its bound again with progress", async () => {
+    const { waiter } = bench(1000);
+    await backOffs(waiter, 2);
+    waiter.progressed();
+    expect(await backOffs(waiter, 1)).toEqual([1000]);
+  });
+
+  /** One back-off, with what others are seen to do after each slice. @returns Its slices. */
+  async function resting(
+    boundMs: number,
+    before: number,
+    ...seen: readonly Meanwhile[]
+  ): Promise<readonly number[]> {
+    const { waiter, sleptMs } = bench(boundMs);
+    await backOffs(waiter, before);
+    const earlier = sleptMs.length;
+    let at = 0;
+    await waiter.backOff(
+      blocked,
+      () => undefined,
+      async () => seen[at++] ?? "quiet",
+    );
+    return sleptMs.slice(earlier);
+  }
+
+  test("ends at once when another has done what there was to do", async () => {
+    expect(await resting(300_000, 5, "quiet", "moved")).toEqual([1000, 1000]);
+  });
+
+  test("rests anew, and twice as long, after another's try, however long that takes", async () => {
+    const slices = await resting(300_000, 0, "trying", "trying", "trying");
+    expect(slices).toEqual([500, 1000, 1000, 1000]);
+    const twice = await resting(300_000, 2, "trying", "quiet", "trying");
+    expect(sum(twice)).toBe(1000 + 1000 + 1000 + 8000);
+  });
+
+  test("at its bound leaves it to the usual wait to name whose try takes so long", async () => {
+    const trying = Array.from({ length: 9 }, (): Meanwhile => "trying");
+    expect(sum(await resting(5000, 0, ...trying))).toBe(5000);
+    expect(resting(3000, 1, "trying", "quiet")).rejects.toMatchObject({
+      code: "gate-timeout",
+    });
   });
 });
 

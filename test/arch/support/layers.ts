@@ -18,9 +18,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   db: { layers: ["core", "ports"], outside: ["postgres", "valibot", "node:net", "node:tls"] },
   flow: { layers: ["core", "ports", "db"], outside: [] },
   cli: { layers: ["core", "ports", "config", "flow"], outside: ["cac", "valibot"] },
+  wire: { layers: ["core", "ports"], outside: [] },
   runtime: { layers: ["core", "ports"], outside: [/^node:/] },
   main: {
-    layers: ["core", "ports", "config", "log", "embed", "db", "flow", "cli", "runtime"],
+    layers: ["core", "ports", "config", "log", "embed", "db", "flow", "cli", "wire", "runtime"],
     outside: ["node:timers/promises"],
   },
 };

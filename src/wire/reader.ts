@@ -1,0 +1,117 @@
+/** What a server says, message by message, however its bytes arrive. */
+import { DbError, type ServerFields } from "../core/db-error.ts";
+import { concat } from "./messages.ts";
+
+/** A type letter and what follows the length (protocol section "Message Formats"). */
+export interface Message {
+  readonly type: string;
+  readonly body: Uint8Array;
+}
+
+const HEADER_SIZE = 5;
+/** More than a login or a ledger needs: whoever announces so much is no PostgreSQL server. */
+const BODY_MAX = 1 << 28;
+const TEXT: TextDecoder = new TextDecoder();
+
+/** Splits a stream of bytes. */
+export class MessageReader {
+  #held: Uint8Array = new Uint8Array();
+
+  /** The whole messages so far. @throws {DbError} `connect` when it is not the protocol. */
+  push(bytes: Uint8Array): readonly Message[] {
+    const data = this.#held.length === 0 ? bytes : concat([this.#held, bytes]);
+    const messages: Message[] = [];
+    let at = 0;
+    for (;;) {
+      const length = lengthAt(data, at);
+      if (length === undefined || at + 1 + length > data.length) break;
+      const body = data.subarray(at + HEADER_SIZE, at + 1 + length);
+      messages.push({ type: String.fromCharCode(data[at] ?? 0), body });
+      at += 1 + length;
+    }
+    this.#held = data.slice(at);
+    return messages;
+  }
+}
+
+/** Undefined: its header is not there yet. */
+function lengthAt(data: Uint8Array, at: number): number | undefined {
+  if (at + HEADER_SIZE > data.length) return undefined;
+  const length = uint32(data, at + 1);
+  if (length >= HEADER_SIZE - 1 && length <= BODY_MAX) return length;
+  throw new DbError("connect", "the answer is not PostgreSQL's");
+}
+
+/** At an offset, big-endian. */
+export function uint32(data: Uint8Array, at: number): number {
+  return new DataView(data.buffer, data.byteOffset, data.byteLength).getUint32(at);
+}
+
+/** Takes a body apart, field by field. A body that is too short is not the protocol. */
+export class Fields {
+  readonly #view: DataView;
+  readonly #body: Uint8Array;
+  #at = 0;
+
+  constructor(body: Uint8Array) {
+    this.#body = body;
+    this.#view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  }
+
+  int16(): number {
+    return this.#view.getInt16(this.#take(2));
+  }
+
+  int32(): number {
+    return this.#view.getInt32(this.#take(4));
+  }
+
+  /** Up to a zero byte. */
+  text(): string {
+    const end = this.#body.indexOf(0, this.#at);
+    if (end === -1) throw malformed();
+    const start = this.#take(end - this.#at + 1);
+    return TEXT.decode(this.#body.subarray(start, end));
+  }
+
+  bytes(length: number): Uint8Array {
+    const start = this.#take(length);
+    return this.#body.subarray(start, start + length);
+  }
+
+  rest(): Uint8Array {
+    return this.bytes(this.#body.length - this.#at);
+  }
+
+  #take(size: number): number {
+    const start = this.#at;
+    if (size < 0 || start + size > this.#body.length) throw malformed();
+    this.#at = start + size;
+    return start;
+  }
+}
+
+/** Section "ErrorResponse": letters with texts. */
+export function serverErrorOf(body: Uint8Array): {
+  readonly message: string;
+  readonly server: ServerFields;
+} {
+  const texts = TEXT.decode(body).split("\0");
+  const fields = new Map(texts.map((field) => [field.charAt(0), field.slice(1)]));
+  const position = Number(fields.get("P"));
+  return {
+    message: fields.get("M") ?? "",
+    server: {
+      sqlState: fields.get("C") ?? "",
+      severity: fields.get("V") ?? fields.get("S") ?? "ERROR",
+      detail: fields.get("D"),
+      hint: fields.get("H"),
+      position: position > 0 ? position : undefined,
+      constraint: fields.get("n"),
+    },
+  };
+}
+
+function malformed(): DbError {
+  return new DbError("lost", "a message of the server is cut short");
+}
