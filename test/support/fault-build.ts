@@ -31,12 +31,11 @@ function before(point: FaultPoint, file: string, find: string): Mutation {
 }
 
 const POINTS: readonly Mutation[] = [
-  before("before-lock", "db/gate.ts", "if (!isAcquired(await connection.run(acquired)))"),
+  before("before-lock", "db/gate.ts", "if (!(await isGateFree(connection, gate))) return false;"),
   {
     file: "db/gate.ts",
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source as text
-    find: "if (isAcquired(await connection.run(`${PRE};\\n${acquired}`))) return true;",
-    replace: `if (isAcquired(await connection.run(\`\${PRE};\\n\${acquired}\`))) { ${at("after-lock")}; return true; }`,
+    find: "as acquired`))) return true;",
+    replace: `as acquired\`))) { ${at("after-lock")}; return true; }`,
   },
   before("after-ledger", "db/gate.ts", "return !tenancy.exists;"),
   {
@@ -57,9 +56,9 @@ const POINTS: readonly Mutation[] = [
   ),
   {
     file: "flow/build.ts",
-    find: "if (!(await runOne(build, at, limits))) return false;",
+    find: "if (!(await runOne(build, at,",
     replace: `if (at === 1) { ${at("between-statements")}; }
-      if (!(await runOne(build, at, limits))) return false;`,
+      if (!(await runOne(build, at,`,
   },
   before("before-finish", "flow/build.ts", "const durationMs = isOurs ?"),
   before("after-finish", "flow/build.ts", 'world.log("migration.applied", {'),
