@@ -68,7 +68,7 @@ export function renderSummary(summary: Summary): string {
   };
   const head = ["Moment", ...faults, "All"];
   return [
-    `${summary.cases} cases, ${summary.red} red, ${summary.settled} of them settled by a person; seed ${summary.seed}, PostgreSQL ${summary.postgres}, PgBouncer ${summary.pgbouncer}.`,
+    `${summary.cases} cases: ${summary.red} red, ${summary.settled} settled by a person. Seed ${summary.seed}, PostgreSQL ${summary.postgres}, PgBouncer ${summary.pgbouncer}.`,
     "",
     line(head),
     line(head.map(() => "---")),
