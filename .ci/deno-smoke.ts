@@ -45,6 +45,7 @@ const runs: readonly (readonly Expected[])[] = [
     { program: deno, args: ["up"], status: 0, says: /fast path/ },
     { program: deno, args: ["wait", "--deadline", "30s"], status: 0, says: /at head/ },
     { program: deno, args: ["manifest", "kubernetes"], status: 0, says: /kind: Job/ },
+    { program: deno, args: ["bundle", "-o", "x"], status: 2, says: /runs from source/ },
     { program: deno, args: ["seed"], status: 0, says: /Nothing to seed/ },
     { program: deno, args: ["probe", "--require-seeds"], status: 0, says: /at head/ },
     { program: binary, args: ["seed"], status: 0, says: /Nothing to seed/ },

@@ -7,17 +7,19 @@ import { announceTargets } from "./cli/announce-targets.ts";
 import type { Shape as FailureShape } from "./cli/failure.ts";
 import { commandOf, type Invocation, parseArgv } from "./cli/parse-argv.ts";
 import type { Invoked, Outcome, Seeds } from "./cli/run.ts";
+import { needsDatabase } from "./config/commands.ts";
 import { loadConnection, loadSettings } from "./config/config.ts";
 import type { Env } from "./config/libpq-env.ts";
 import { redact, secretsOf } from "./config/redact.ts";
 import { SETTINGS, type Settings } from "./config/settings.ts";
 import { EVENTS } from "./core/events.ts";
 import type { Run } from "./db/record.ts";
+import { TARGET, VERSION } from "./embed/version.ts";
 import type { World } from "./flow/access.ts";
 import { createLog } from "./log/writer.ts";
-import { bundleSource } from "./main/bundle-source.ts";
-import { manifest, version } from "./main/offline.ts";
+import { sourceOf } from "./main/bundle-source.ts";
 import type { Confirm } from "./ports.ts";
+import type { Source } from "./runtime/bundle-source.ts";
 import { clockUntil } from "./runtime/clock.ts";
 import { readFile } from "./runtime/files.ts";
 import { isStderrTerminal, writeStderr, writeStdout } from "./runtime/stdio.ts";
@@ -32,6 +34,9 @@ interface Shape extends FailureShape {
 
 type Invoking = Extract<Invocation, { readonly kind: "command" }>;
 type Asking = Invoking & Pick<Invoked, "command">;
+
+/** From source there is no executable that was started. */
+const PROGRAM = { start: TARGET === undefined ? undefined : process, runtimes: process.versions };
 
 async function main(argv: readonly string[]): Promise<Outcome> {
   process.exitCode = 1;
@@ -81,7 +86,9 @@ async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
     const { renderHelp } = await import("./cli/help.ts");
     return { stdout: renderHelp(invocation.topic), exitStatus: 0 };
   }
-  if (invocation.kind === "version") return version(undefined, false);
+  if (invocation.kind === "version") {
+    return (await import("./main/offline.ts")).version(PROGRAM, {});
+  }
   shape.command = invocation.command;
   shape.isProbe = shape.command === "probe";
   // The binary starts with a compiler that holds back: right for a probe, wrong for what takes longer.
@@ -91,8 +98,10 @@ async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
   shape.isJson = settings.json;
   shape.log = logFor(shape, settings);
   const { command } = invocation;
-  if (command === "version") return version(settings.dir, settings.json);
-  if (command === "manifest") return manifest(invocation, settings);
+  if (!needsDatabase(command)) {
+    const { offline } = await import("./main/offline.ts");
+    return offline(PROGRAM, { ...invocation, command }, settings);
+  }
   if (command === "up" && settings.skipMigrations === "yield") {
     const { yieldMigrations } = await import("./cli/run.ts");
     return yieldMigrations(shape.log, settings);
@@ -108,7 +117,7 @@ async function ask(
   env: Env,
 ): Promise<Outcome> {
   const { command } = invocation;
-  const source = await bundleSource(settings.dir);
+  const source = await sourceOf(settings.dir, PROGRAM.start);
   const targets = loadConnection(command, settings, env, readFile);
   const { main: target, direct } = targets;
   shape.secrets = [target, direct].flatMap((each) => (each ? secretsOf(each) : []));
@@ -120,7 +129,7 @@ async function ask(
   const clock = clockUntil(stop);
   const world: World = { clock, log: shape.log, random: Math.random, stop, openReader };
   const { run } = await import("./cli/run.ts");
-  const seeds = await seedsOf(command, shape, settings, env);
+  const seeds = await seedsOf(command, shape, settings, { env, readSeeds: source.readSeeds });
   const access = {
     main: target,
     direct,
@@ -146,15 +155,14 @@ async function seedsOf(
   command: Asking["command"],
   shape: Shape,
   settings: Settings,
-  env: Env,
+  given: { readonly env: Env; readonly readSeeds: Source["readSeeds"] },
 ): Promise<Seeds> {
   if (!SETTINGS.seeds.commands.includes(command)) return {};
   if (shape.isProbe && !settings.requireSeeds) return {};
   const { loadSeeds } = await import("./cli/load-seeding.ts");
   const { loadRbacSpec, RBAC_MARK: mark } = await import("./embed/rbac.ts");
-  const { readSeedFolder } = await import("./runtime/seed-folder.ts");
   const { createVault } = await import("./runtime/vault.ts");
-  const world = { env, readFile, mark, loadSpec: loadRbacSpec, readSeedFolder, createVault };
+  const world = { ...given, readFile, mark, loadSpec: loadRbacSpec, createVault };
   const seeds = await loadSeeds(command, settings, world);
   const password = seeds.seeding?.password.given;
   if (password !== undefined) shape.secrets = [...shape.secrets, password];
@@ -164,7 +172,6 @@ async function seedsOf(
 /** Only who may write needs a name, so a reader loads nothing for it. */
 async function identify(): Promise<Run> {
   const { hostAndPid } = await import("./runtime/host.ts");
-  const { VERSION } = await import("./embed/version.ts");
   return { id: crypto.randomUUID(), place: hostAndPid(process.pid), toolVersion: VERSION };
 }
 

@@ -18,7 +18,8 @@ import type { Seeds } from "./run.ts";
 export interface SeedWorld extends Pick<SeedInput, "env" | "readFile"> {
   readonly mark: SeedMark;
   readonly loadSpec: () => Promise<RbacSpec>;
-  readonly readSeedFolder: (folder: string) => CustomSeeds;
+  /** Of the folder, or else those that come with the migrations. */
+  readonly readSeeds: (folder: string | undefined) => Promise<CustomSeeds | undefined>;
   readonly createVault: (cost: SeedSettings["argon2"]) => Vault;
 }
 
@@ -34,7 +35,7 @@ export async function loadSeeds(
 ): Promise<Seeds> {
   const isReader = SETTINGS.requireSeeds.commands.includes(command);
   return isReader
-    ? { required: loadRequired(settings, world) }
+    ? { required: await loadRequired(settings, world) }
     : { seeding: await loadSeeding(command, settings, world) };
 }
 
@@ -49,11 +50,11 @@ async function loadSeeding(
   if (settings.seed === "none") return undefined;
   if (settings.skipMigrations !== "off" && settings.seed !== "rbac") return undefined;
   const seeds = loadSeedSettings(seedInput(settings, world));
-  refuseContradictions(settings, seeds);
   const { accounts, fileRoles } = seeds;
   const spec = await world.loadSpec();
   const roles = mergeRoles(spec.roles, fileRoles ?? []);
-  const custom = settings.seeds === undefined ? undefined : world.readSeedFolder(settings.seeds);
+  const custom = await world.readSeeds(settings.seeds);
+  refuseContradictions(settings, seeds, custom);
   const mustHaveTables = command === "seed" && custom === undefined;
   return {
     mode: mustHaveTables || settings.seed === "rbac" ? "rbac" : "auto",
@@ -72,10 +73,13 @@ async function loadSeeding(
 }
 
 /** Under `--require-seeds`; needs no variable but that of a roles file. */
-function loadRequired(settings: Settings, world: SeedWorld): RequiredSeeds | undefined {
+async function loadRequired(
+  settings: Settings,
+  world: SeedWorld,
+): Promise<RequiredSeeds | undefined> {
   if (!settings.requireSeeds || settings.seed === "none") return undefined;
   const { fileRoles } = loadSeedSettings(seedInput(settings, world));
-  const custom = settings.seeds === undefined ? undefined : world.readSeedFolder(settings.seeds);
+  const custom = await world.readSeeds(settings.seeds);
   return {
     mode: settings.seed,
     rbac: marksOf(world.mark, fileRoles),
@@ -103,7 +107,11 @@ function marksOf(mark: SeedMark, fileRoles: readonly RoleSpec[] | undefined): re
   return [mark, { name: "rbac-file", number: 0, fingerprint: fingerprintOf(fileRoles) }];
 }
 
-function refuseContradictions(settings: Settings, { adminPassword }: SeedSettings): void {
+function refuseContradictions(
+  settings: Settings,
+  { adminPassword }: SeedSettings,
+  custom: CustomSeeds | undefined,
+): void {
   const hasPassword = adminPassword !== undefined || settings.generatedPasswordFile !== undefined;
   if (settings.enableAdmin && !hasPassword) {
     throw settingsError(
@@ -114,10 +122,10 @@ function refuseContradictions(settings: Settings, { adminPassword }: SeedSetting
   if (settings.takeOwned && !settings.assignOrphans) {
     throw settingsError("--take-owned has no effect without --assign-orphans", "Pass both");
   }
-  if (settings.noLedger && settings.seeds !== undefined) {
+  if (settings.noLedger && custom !== undefined) {
     throw settingsError(
-      "--seeds needs a ledger, beside which is recorded what has run",
-      "Leave out --no-ledger or --seeds",
+      "seed files need a ledger, beside which is recorded what has run",
+      "Leave out --no-ledger, or --seeds where it is given",
     );
   }
 }

@@ -1,4 +1,4 @@
-/** The words behind a command: `down N`, `locks release PID`, `resolve VERSION`, `manifest FORMAT`. */
+/** The words behind a command: `down N`, `locks release PID`, `resolve VERSION`, `manifest FORMAT`, `install FOLDER`. */
 import type { CommandName } from "../config/commands.ts";
 import { nearest } from "./nearest.ts";
 import { usage } from "./usage-error.ts";
@@ -11,6 +11,8 @@ export interface Operands {
   readonly target: number | undefined;
   /** `manifest FORMAT`, which always has one. */
   readonly format?: Format;
+  /** `install FOLDER`. */
+  readonly folder?: string;
 }
 
 /** What `manifest` prints. */
@@ -27,6 +29,7 @@ export const SIGNATURES: Readonly<Partial<Record<CommandName, string>>> = {
   locks: " [release PID]",
   resolve: " VERSION",
   manifest: " FORMAT",
+  install: " FOLDER",
 };
 
 /** Reads them. @throws {HeadgateError} `usage` for a surplus, missing or malformed word */
@@ -38,6 +41,8 @@ export function readOperands(command: CommandName, words: readonly string[]): Op
       return { count: 1, target: readVersion(only(command, words)) };
     case "manifest":
       return { count: 1, target: undefined, format: readFormat(only(command, words)) };
+    case "install":
+      return { count: 1, target: undefined, folder: readFolder(only(command, words)) };
     case "locks":
       return { count: 1, target: readHolder(words) };
     default:
@@ -74,6 +79,11 @@ function readVersion(word: string | undefined): number {
   if (version !== undefined) return version;
   const found = word === undefined ? "none is given" : `not "${word}"`;
   throw usage(`resolve takes the version of the row to settle, ${found}`);
+}
+
+function readFolder(word: string | undefined): string {
+  if (word !== undefined && word !== "") return word;
+  throw usage("install takes the folder to copy to, none is given");
 }
 
 function readHolder([action, word, ...others]: readonly string[]): number | undefined {

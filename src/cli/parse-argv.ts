@@ -98,7 +98,9 @@ export function settingsOf(command: CommandName): ReadonlyMap<SettingName, Setti
   return new Map(entries.filter(([, setting]) => setting.commands.includes(command)));
 }
 
+/** And `-o` is a short `--output`, the only one there is. */
 function disguise(argument: string): string {
+  if (argument === "-o") return "--output";
   return argument.replace(/^--no-ledger(?==|$)/, `--${LEDGERLESS}`);
 }
 

@@ -1,5 +1,5 @@
 /** One command from its settings to its report. Flows load lazily: a probe pays for none but its own. */
-import type { CommandName } from "../config/commands.ts";
+import type { CommandName, OfflineCommand } from "../config/commands.ts";
 import type { Flags } from "../config/config.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Access, BundleSource, World } from "../flow/access.ts";
@@ -21,7 +21,7 @@ export interface Outcome {
 
 /** A command with all that its flags and variables say. */
 export interface Invoked extends Operands {
-  readonly command: Exclude<CommandName, "version" | "manifest">;
+  readonly command: Exclude<CommandName, OfflineCommand>;
   readonly settings: Settings;
   /** Asked by commands that may write: the run as the ledger remembers it. */
   readonly identify: () => Promise<Work["run"]>;

@@ -14,7 +14,12 @@ export type CommandName =
   | "doctor"
   | "manifest"
   | "drill"
+  | "bundle"
+  | "install"
   | "version";
+
+/** Those that work on files alone. */
+export type OfflineCommand = "manifest" | "bundle" | "install" | "version";
 
 /** In the order of the help. */
 export const COMMANDS: Readonly<Record<CommandName, string>> = {
@@ -30,8 +35,19 @@ export const COMMANDS: Readonly<Record<CommandName, string>> = {
   doctor: "What is wrong or will hurt: pooler, settings, privileges, indexes",
   manifest: "Print wiring: kubernetes, kustomize, helm or compose",
   drill: "Race and kill runners in a scratch schema: does the gate hold here?",
+  bundle: "Write an executable that carries your own migrations",
+  install: "Copy this executable, and what it needs to run anywhere, into FOLDER",
   version: "Version, commit and bundle fingerprint",
 };
+
+const OFFLINE: ReadonlySet<CommandName> = new Set(["manifest", "bundle", "install", "version"]);
+
+/** Whether the command asks a database. */
+export function needsDatabase(
+  command: CommandName,
+): command is Exclude<CommandName, OfflineCommand> {
+  return !OFFLINE.has(command);
+}
 
 /** Other names of commands. */
 export const ALIASES: Readonly<Record<string, CommandName>> = { migrate: "up", check: "probe" };

@@ -30,8 +30,8 @@ export const OPERATOR_SETTINGS: {
     flag: "force",
     variables: ["HEADGATE_FORCE"],
     default: "false",
-    commands: ["locks"],
-    help: "release: end the holder although it lives",
+    commands: ["locks", "bundle"],
+    help: "release: end the holder although it lives; bundle: replace a file",
   },
   sample: {
     flag: "sample",

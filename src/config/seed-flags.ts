@@ -5,6 +5,8 @@ import type { Setting } from "./settings.ts";
 const SEEDING: readonly CommandName[] = ["up", "seed"];
 /** Those that know what would be, or has been, seeded. */
 const OF_SEEDS: readonly CommandName[] = ["up", "seed", "plan", "probe", "wait", "status"];
+/** Also who packs them. */
+const WITH_FILES: readonly CommandName[] = [...OF_SEEDS, "bundle"];
 
 /** Their names. */
 export type SeedFlag =
@@ -36,7 +38,7 @@ export const SEED_SETTINGS: Readonly<Record<SeedFlag, Setting>> = {
     flag: "seeds",
     argument: "<folder>",
     variables: ["HEADGATE_SEEDS"],
-    commands: OF_SEEDS,
+    commands: WITH_FILES,
     help: "Idempotent .sql files to run whenever one has changed",
   },
   roles: {

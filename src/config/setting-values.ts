@@ -91,6 +91,8 @@ export const SCHEMAS: { readonly [Name in SettingName]: TextSchema<Settings[Name
   skipMigrations: parsed(toSkipMode, "must be true, false, verify or yield"),
   seed: choice("auto", "rbac", "none"),
   seeds: toPath,
+  migrations: toPath,
+  output: toPath,
   roles: toPath,
   requireSeeds: toBoolean,
   seedFailure: choice("fail", "warn"),

@@ -7,10 +7,11 @@ import type { Scratch } from "../core/drill-scratch.ts";
 import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
-import { COMMANDS, type CommandName } from "./commands.ts";
+import { COMMANDS, type CommandName, needsDatabase } from "./commands.ts";
 import { DRILL_SETTINGS } from "./drill-settings.ts";
 import { MANIFEST_SETTINGS } from "./manifest-settings.ts";
 import { OPERATOR_SETTINGS } from "./operator-settings.ts";
+import { PACK_SETTINGS } from "./pack-settings.ts";
 import { SEED_SETTINGS } from "./seed-flags.ts";
 
 /** One row of the table: where a setting comes from, and who has it. */
@@ -28,10 +29,9 @@ export interface Setting {
 }
 
 const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
-const OFFLINE: readonly CommandName[] = ["manifest", "version"];
+const ASKING: readonly CommandName[] = ALL.filter(needsDatabase);
 /** A drill brings its own migrations and its own ledger. */
-const BUNDLED: readonly CommandName[] = ALL.filter((name) => name !== "drill");
-const ASKING: readonly CommandName[] = ALL.filter((name) => !OFFLINE.includes(name));
+const LEDGERED: readonly CommandName[] = ASKING.filter((name) => name !== "drill");
 const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
 /** Those that have to do with the gate, inside it or beside it. */
 const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
@@ -104,6 +104,8 @@ export interface Settings {
   readonly contrast: boolean;
   /** This process is one runner of that drill. */
   readonly runner: Scratch | undefined;
+  readonly migrations: string | undefined;
+  readonly output: string | undefined;
   readonly json: boolean;
   readonly logFormat: "auto" | "json" | "text";
   readonly logLevel: Level;
@@ -121,7 +123,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flag: "dir",
     argument: "<folder>",
     variables: ["HEADGATE_DIR"],
-    commands: BUNDLED,
+    commands: [...LEDGERED, "manifest", "version"],
     help: "Migrations of this folder instead of the embedded ones",
   },
   ledger: {
@@ -129,7 +131,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     argument: "<name>",
     variables: ["HEADGATE_LEDGER"],
     default: "headgate_migrations",
-    commands: BUNDLED.filter((name) => name !== "version"),
+    commands: [...LEDGERED, "manifest"],
     help: "Ledger table, schema.table or table",
   },
   databaseUrlFile: {
@@ -270,6 +272,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   ...OPERATOR_SETTINGS,
   ...MANIFEST_SETTINGS,
   ...DRILL_SETTINGS,
+  ...PACK_SETTINGS,
   json: {
     flag: "json",
     variables: ["HEADGATE_JSON"],

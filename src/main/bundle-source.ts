@@ -1,19 +1,13 @@
-/** Where the migrations come from: a folder, or the binary itself. */
-import { headOf, nonEmptyBundle } from "../core/head.ts";
-import type { BundleSource } from "../flow/access.ts";
-import { readMigrationFolder } from "../runtime/files.ts";
+/** Which migrations a run is about, with those that are embedded as the last choice. */
+import { openSource, type Source } from "../runtime/bundle-source.ts";
+import type { Start } from "../runtime/cargo.ts";
 
 /**
  * What a command judges the database by.
  *
- * @throws {HeadgateError} `bundle-invalid` when the folder cannot be used
+ * @param start How the executable was started; undefined: headgate runs from source.
+ * @throws {HeadgateError} `bundle-invalid` when the folder cannot be used or the executable is damaged
  */
-export async function bundleSource(folder: string | undefined): Promise<BundleSource> {
-  if (folder === undefined) {
-    const { HEAD, loadEmbedded } = await import("../embed/source.ts");
-    return { head: HEAD, load: async () => nonEmptyBundle(await loadEmbedded()) };
-  }
-  const { buildBundle } = await import("../core/bundle.ts");
-  const bundle = nonEmptyBundle(buildBundle(readMigrationFolder(folder), folder));
-  return { head: headOf(bundle), load: async () => bundle };
+export function sourceOf(folder: string | undefined, start: Start | undefined): Promise<Source> {
+  return openSource({ folder, start, embedded: () => import("../embed/source.ts") });
 }

@@ -1,29 +1,60 @@
 /** The commands that need no database. */
-import type { Invocation } from "../cli/parse-argv.ts";
+import type { Operands } from "../cli/operands.ts";
+import type { BuildInfo } from "../cli/render-version.ts";
 import type { Outcome } from "../cli/run.ts";
+import type { OfflineCommand } from "../config/commands.ts";
 import type { Settings } from "../config/settings.ts";
-import { bundleSource } from "./bundle-source.ts";
+import { COMMIT, TARGET, VERSION } from "../embed/version.ts";
+import type { Start } from "../runtime/cargo.ts";
+import { sourceOf } from "./bundle-source.ts";
 
-/** `version`. */
-export async function version(folder: string | undefined, isJson: boolean): Promise<Outcome> {
-  const { COMMIT, VERSION } = await import("../embed/version.ts");
-  const { head } = await bundleSource(folder);
-  const { renderVersion } = await import("../cli/render-version.ts");
-  return {
-    stdout: renderVersion({ version: VERSION, commit: COMMIT, head }, isJson),
-    exitStatus: 0,
-  };
+/** What `process` knows of this executable. */
+export interface Program {
+  /** Undefined: headgate runs from source. */
+  readonly start: Start | undefined;
+  readonly runtimes: BuildInfo["runtimes"];
 }
 
-/** `manifest FORMAT`. */
-export async function manifest(
-  { format }: Extract<Invocation, { readonly kind: "command" }>,
+/** Runs one of them. @throws {HeadgateError} whatever the command throws */
+export function offline(
+  program: Program,
+  invocation: Operands & { readonly command: OfflineCommand },
+  settings: Settings,
+): Promise<Outcome> {
+  const { command } = invocation;
+  if (command === "version") return version(program, settings);
+  if (command === "manifest") return manifest(program, invocation, settings);
+  return pack(program, { ...invocation, command }, settings);
+}
+
+/** `version`, and the flag of that name. */
+export async function version(
+  { start, runtimes }: Program,
+  { dir, json }: Partial<Pick<Settings, "dir" | "json">>,
+): Promise<Outcome> {
+  const { head, origin } = await sourceOf(dir, start);
+  const { renderVersion } = await import("../cli/render-version.ts");
+  const build = { version: VERSION, commit: COMMIT, target: TARGET, runtimes };
+  return { stdout: renderVersion({ ...build, head, origin }, json === true), exitStatus: 0 };
+}
+
+async function manifest(
+  { start }: Program,
+  { format }: Operands,
   settings: Settings,
 ): Promise<Outcome> {
   if (format === undefined) throw new TypeError("manifest always has a format");
-  const { VERSION } = await import("../embed/version.ts");
-  const { head } = await bundleSource(settings.dir);
+  const { head } = await sourceOf(settings.dir, start);
   const { runManifest } = await import("../cli/run-manifest.ts");
   const { writeFolder } = await import("../runtime/write-folder.ts");
   return runManifest(settings, format, { head, version: VERSION, writeFolder });
+}
+
+async function pack(
+  { start }: Program,
+  { command, folder }: Operands & { readonly command: "bundle" | "install" },
+  settings: Settings,
+): Promise<Outcome> {
+  const { runPack } = await import("../cli/run-pack.ts");
+  return runPack({ command, settings, folder }, await import("../runtime/pack.ts"), start);
 }

@@ -1,12 +1,13 @@
 /** This program, started again: the same executable, or the same source on the same runtime. */
 import { spawn } from "node:child_process";
 import type { Child, ChildEnd, Spawn } from "../ports.ts";
+import type { Start } from "./cargo.ts";
+import { ownCommand } from "./executable.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Who runs: `process` has it. */
-export interface Self {
-  readonly execPath: string;
+export interface Self extends Start {
   readonly argv: readonly string[];
 }
 
@@ -18,18 +19,18 @@ const COMPILED = /\$bunfs|~BUN/;
  * no argument holds one. A child writes its events as JSON, whatever this process was told to do.
  */
 export function createSpawn(self: Self, env: Env): Spawn {
-  const before = isCompiled() ? [] : sourceArguments(self);
+  const [program, ...before] = isCompiled() ? ownCommand(self) : sourceCommand(self);
   const ours = { ...env, HEADGATE_LOG_FORMAT: "json", HEADGATE_LOG_LEVEL: "info" };
-  return (args, onLine) => start(self.execPath, [...before, ...args], ours, onLine);
+  return (args, onLine) => start(program, [...before, ...args], ours, onLine);
 }
 
 function isCompiled(): boolean {
   return COMPILED.test(import.meta.url);
 }
 
-function sourceArguments({ argv }: Self): readonly string[] {
+function sourceCommand({ execPath, argv }: Self): ReturnType<typeof ownCommand> {
   const script = argv[1] ?? "";
-  return "Deno" in globalThis ? ["run", "--allow-all", script] : [script];
+  return "Deno" in globalThis ? [execPath, "run", "--allow-all", script] : [execPath, script];
 }
 
 function start(

@@ -329,7 +329,7 @@ describe("a folder that cannot be used is exit 2, before anything runs:", () => 
     const run = await ask("seed", "--no-ledger");
     expect([run.status, failed(run)]).toEqual([
       2,
-      expect.stringContaining("--seeds needs a ledger"),
+      expect.stringContaining("seed files need a ledger"),
     ]);
     expect(await tablesOf(url)).toEqual([]);
   });

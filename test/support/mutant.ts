@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BunPlugin } from "bun";
+import { compile } from "../../.ci/compile.ts";
 
 const SRC: string = join(import.meta.dirname, "../../src");
 
@@ -23,16 +24,7 @@ export async function buildMutant(...mutations: readonly Mutation[]): Promise<{
 }> {
   const folder = mkdtempSync(join(tmpdir(), "headgate-mutant-"));
   const binary = join(folder, "headgate");
-  const result = await Bun.build({
-    entrypoints: [join(SRC, "main.ts")],
-    minify: true,
-    bytecode: true,
-    splitting: true,
-    format: "esm",
-    plugins: [mutating(mutations)],
-    compile: { outfile: binary, autoloadDotenv: false, autoloadBunfig: false, jitPolicy: 100 },
-  });
-  if (!result.success) throw new AggregateError(result.logs, "the mutant does not compile");
+  await compile({ outfile: binary, plugins: [mutating(mutations)], isHardened: false });
   return { binary, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 

@@ -45,12 +45,15 @@ describe("renderVersion()", () => {
   const info = {
     version: "1.2.3",
     commit: "abc",
+    target: "linux-x64-musl",
+    runtimes: { node: "24.3.0", bun: "1.4.5" },
     head: { version: 14, size: 12, history: "f".repeat(64) },
-  };
+    origin: "executable",
+  } as const;
 
   test("as text", () => {
     expect(renderVersion(info, false)).toBe(
-      `headgate 1.2.3 (abc)\nbundle 12 migrations, head 14, fingerprint ${"f".repeat(64)}\n`,
+      `headgate 1.2.3 (abc), bun 1.4.5, linux-x64-musl\nbundle 12 migrations, head 14, fingerprint ${"f".repeat(64)}\n`,
     );
   });
 
@@ -61,7 +64,14 @@ describe("renderVersion()", () => {
       command: "version",
       version: "1.2.3",
       commit: "abc",
-      bundle: { head: 14, size: 12, fingerprint: "f".repeat(64) },
+      runtime: "bun 1.4.5",
+      target: "linux-x64-musl",
+      bundle: { head: 14, size: 12, fingerprint: "f".repeat(64), origin: "executable" },
     });
+  });
+
+  test("from source on Deno", () => {
+    const source = { ...info, target: undefined, runtimes: { node: "24.3.0", deno: "2.9.6" } };
+    expect(renderVersion(source, false)).toStartWith("headgate 1.2.3 (abc), deno 2.9.6, source\n");
   });
 });

@@ -52,7 +52,8 @@ async function load(command: CommandName, flags: Flags = {}, env: Strings = {}):
       asked.push("roles");
       return { number: 7, roles: [VIEWER] };
     },
-    readSeedFolder: (folder) => {
+    readSeeds: async (folder) => {
+      if (folder === undefined) return undefined;
       asked.push(folder);
       return CUSTOM;
     },
@@ -213,7 +214,7 @@ describe("loadSeeds() refuses", () => {
     ["--enable-admin has no password to give", { command: "seed", flags: { enableAdmin: "true" }, hint: "Set PLATFORM_ADMIN_PASSWORD or pass --generated-password-file FILE" }],
     ["--take-owned has no effect without --assign-orphans", { flags: { takeOwned: "true" }, hint: "Pass both" }],
     ["--take-owned has no effect without --assign-orphans", { command: "plan", flags: { takeOwned: "true" } }],
-    ["--seeds needs a ledger, beside which is recorded what has run", { command: "seed", flags: { noLedger: "true", seeds: "/s" }, hint: "Leave out --no-ledger or --seeds" }],
+    ["seed files need a ledger, beside which is recorded what has run", { command: "seed", flags: { noLedger: "true", seeds: "/s" }, hint: "Leave out --no-ledger, or --seeds where it is given" }],
     ["--roles names a file that does not exist: /gone", { flags: { roles: "/gone" } }],
   ];
   test.each(table)("%s", async (then, { command = "up", flags, env, hint }) => {

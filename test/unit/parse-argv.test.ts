@@ -20,9 +20,14 @@ function command(
 /** A command with the least that it must be given, and what that is read as. */
 function least(name: CommandName): {
   readonly argv: readonly string[];
-  readonly read: { readonly target?: number; readonly format?: Format };
+  readonly read: {
+    readonly target?: number;
+    readonly format?: Format;
+    readonly folder?: string;
+  };
 } {
   if (name === "resolve") return { argv: [name, "7"], read: { target: 7 } };
+  if (name === "install") return { argv: [name, "/to"], read: { folder: "/to" } };
   if (name === "manifest") return { argv: [name, "helm"], read: { format: "helm" } };
   return { argv: [name], read: {} };
 }
@@ -78,6 +83,7 @@ describe("parseArgv() reads", () => {
       "manifest --owner init compose",
       { ...command("manifest", { owner: "init" }), format: "compose" },
     ],
+    ["bundle -o next", command("bundle", { output: "next" })],
     ["--json up", command("up", { json: "true" })],
     ["--ledger x up", command("up", { ledger: "x" })],
   ];
@@ -238,6 +244,8 @@ describe("parseArgv() refuses", () => {
       'resolve takes the version of the row to settle, not "last"',
       'Run "headgate --help"',
     ],
+    ["install", "install takes the folder to copy to, none is given", 'Run "headgate --help"'],
+    ["install a b", 'install takes no argument "b"', 'Run "headgate --help"'],
     ["resolve 1 2", 'resolve takes no argument "2"', 'Run "headgate --help"'],
   ];
   test.each(table)("%s", (line, problem, hint) => {

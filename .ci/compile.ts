@@ -1,0 +1,108 @@
+/**
+ * One executable out of the sources and a runtime: minified, with bytecode, hardened, and sealed by the line at its end
+ * that says what it carries. The same sources and runtime give the same bytes, whatever the folder.
+ */
+import { execFileSync } from "node:child_process";
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import process from "node:process";
+import type { BunPlugin } from "bun";
+import { EMPTY_SEAL } from "../src/core/cargo.ts";
+import { harden } from "./harden.ts";
+
+export const ROOT: string = resolve(import.meta.dirname, "..");
+
+export interface Compilation {
+  readonly outfile: string;
+  /** The runtime's file; without it, the one that runs this. */
+  readonly runtime?: string;
+  /** What `headgate version` calls the platform. */
+  readonly target?: string;
+  readonly plugins?: readonly BunPlugin[];
+  /** False: with the runtime as it is, for a test that must see what hardening takes away. */
+  readonly isHardened?: boolean;
+}
+
+/** @throws {AggregateError} what the compiler said */
+export async function compile(compilation: Compilation): Promise<void> {
+  const { outfile, runtime = process.execPath, target = hostTarget() } = compilation;
+  const folder = mkdtempSync(join(tmpdir(), "headgate-build-"));
+  try {
+    const base = compilation.isHardened === false ? runtime : hardenedCopy(runtime, folder);
+    const compiled = join(folder, "headgate"); // the name is inside: it must not vary
+    const result = await Bun.build({
+      entrypoints: [join(ROOT, "src/main.ts")],
+      minify: true,
+      bytecode: true,
+      splitting: true,
+      format: "esm",
+      define: {
+        HEADGATE_COMMIT: JSON.stringify(commit()),
+        HEADGATE_TARGET: JSON.stringify(target),
+      },
+      plugins: [...(compilation.plugins ?? [])],
+      compile: {
+        outfile: compiled,
+        executablePath: base,
+        target: `bun-${target}` as Bun.Build.CompileTarget,
+        autoloadDotenv: false,
+        autoloadBunfig: false,
+        autoloadTsconfig: false,
+        autoloadPackageJson: false,
+        jitPolicy: 100,
+      },
+    });
+    if (!result.success) throw new AggregateError(result.logs, "headgate does not compile");
+    appendFileSync(compiled, EMPTY_SEAL);
+    put(compiled, resolve(outfile));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function hardenedCopy(runtime: string, folder: string): string {
+  const bytes = readFileSync(runtime);
+  harden(bytes);
+  const copy = join(folder, "runtime");
+  writeFileSync(copy, bytes, { mode: 0o755 });
+  return copy;
+}
+
+/** Whoever runs the old file goes on running it. */
+function put(file: string, outfile: string): void {
+  mkdirSync(dirname(outfile), { recursive: true });
+  const next = join(dirname(outfile), `.${basename(outfile)}.${process.pid}`);
+  copyFileSync(file, next);
+  chmodSync(next, 0o755);
+  renameSync(next, outfile);
+}
+
+/** Of this machine. */
+export function hostTarget(): string {
+  const report = process.report.getReport() as { readonly header?: Record<string, unknown> };
+  const isMusl = process.platform === "linux" && !report.header?.["glibcVersionRuntime"];
+  return `${process.platform}-${process.arch}${isMusl ? "-musl" : ""}`;
+}
+
+/** HEADGATE_COMMIT for a build outside of a checkout. */
+export function commit(): string {
+  if (process.env["HEADGATE_COMMIT"]) return process.env["HEADGATE_COMMIT"];
+  try {
+    return execFileSync("git", ["rev-parse", "--short=12", "HEAD"], { cwd: ROOT, stdio: "pipe" })
+      .toString()
+      .trim();
+  } catch {
+    return "unknown";
+  }
+}
