@@ -21,8 +21,8 @@ export interface Builder {
   readonly phase: string | null;
   readonly blocksDone: number | null;
   readonly blocksTotal: number | null;
-  /** True when its statement carries the token of a run. */
-  readonly isOurs: boolean;
+  /** Its statement carries the token of a run, of which nothing else is seen: its sign of life is gone. */
+  readonly isOrphan: boolean;
 }
 
 /**
@@ -77,6 +77,9 @@ order by c.relname`,
   return rows.map(toIndexState);
 }
 
+/** A run's comment, as a pattern. */
+const TOKEN = "/\\* headgate:[0-9a-f-]{36} \\*/";
+
 /**
  * Who builds an index on the table now, or on the table of that index: a process of the progress
  * view that holds the lock of a build on it. The lock alone is also autovacuum's.
@@ -87,7 +90,9 @@ export async function readBuilders(
 ): Promise<readonly Builder[]> {
   const { rows } = await connection.bind(
     `select distinct p.pid, p.phase, p.blocks_done, p.blocks_total,
-  coalesce(a.query like '/* headgate:%', false) as is_ours
+  coalesce(a.query like '/* headgate:%', false) and not exists (
+    select from pg_stat_activity s where s.pid <> a.pid and s.state <> 'idle'
+      and substring(s.query from '^${TOKEN}') = substring(a.query from '^${TOKEN}')) as is_orphan
 from pg_stat_progress_create_index p
 join pg_locks l on l.pid = p.pid and l.locktype = 'relation' and l.granted
   and l.mode = 'ShareUpdateExclusiveLock' and l.database = p.datid
@@ -103,7 +108,7 @@ order by p.pid`,
     phase: row["phase"] === null ? null : String(row["phase"]),
     blocksDone: row["blocks_done"] === null ? null : Number(row["blocks_done"]),
     blocksTotal: row["blocks_total"] === null ? null : Number(row["blocks_total"]),
-    isOurs: row["is_ours"] === true,
+    isOrphan: row["is_orphan"] === true,
   }));
 }
 

@@ -96,9 +96,9 @@ async function settledIndex(work: StepWork, wanted: Wanted): Promise<IndexState 
   }
 }
 
-/** The run's lock is ours, so a builder that carries a token has no runner any more. */
-async function endOrphan(work: StepWork, { pid, isOurs }: Builder): Promise<void> {
-  if (!work.cancelsOrphans || !isOurs) return;
+/** The run's lock is ours: a run of this ledger has no other sign of life; one of another ledger may. */
+async function endOrphan(work: StepWork, { pid, isOrphan }: Builder): Promise<void> {
+  if (!work.cancelsOrphans || !isOrphan) return;
   if (await cancelBuilder(work.connection, pid)) work.world.log("build.cancelled", { pid });
 }
 

@@ -104,7 +104,12 @@ test("without its signs of life, a runner that recovers ends the build of one th
     find: 'if (rows[0]?.["acquired"] === true) return Number(rows[0]["pid"]);',
     replace: 'if (rows.length === 1) return Number(rows[0]?.["pid"]);',
   };
-  await withMutant([LIVES, keyless], async (mutant) => {
+  const hasty: Mutation = {
+    file: "db/build-index.ts",
+    find: "s.pid <> a.pid and s.state <> 'idle'",
+    replace: "false",
+  };
+  await withMutant([LIVES, keyless, hasty], async (mutant) => {
     const runner = start(BUILD_UP, withUrl(url));
     await untilBuilding(url);
     const builder = await builderPid(url);

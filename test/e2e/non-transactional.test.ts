@@ -12,6 +12,7 @@ import {
   WITNESSED,
   witnesses,
 } from "../support/build.ts";
+import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, type Run, start, withUrl } from "../support/headgate.ts";
 import { asRole, hold, query, until } from "../support/query.ts";
 import { appliers, race } from "../support/race.ts";
@@ -189,6 +190,23 @@ describe("after a runner is killed in the middle of a build", () => {
     expect([...new Set(cancelled)]).toEqual([orphan]);
     expect(appliers(runs).get(2)).toBe(1);
     expect([await indexState(database.url), await witnesses(database.url)]).toEqual(["valid", 1]);
+  }, 90_000);
+
+  test("--cancel-orphaned-build spares the living build of another ledger", async () => {
+    const { url } = await servers.postgres.createDatabase();
+    const holder = await holdSnapshot(url);
+    const first = start(BUILD_UP, withUrl(url));
+    await untilBuilding(url);
+    const dir = migrationFolder({ "1_same.sql": `-- migrate:up transaction:false\n${BUILD}\n` });
+    const args = ["up", "--dir", dir, "--ledger", "other", "--cancel-orphaned-build"];
+    const second = start(args, withUrl(url));
+    await until(url, "select from pg_class where relname = 'other'", 30_000);
+    await Bun.sleep(RECOVERY_MS);
+    await holder.release();
+    expect((await first.done).status).toBe(0);
+    const run = await second.done;
+    expect([run.status, eventOf(run, "build.cancelled")]).toEqual([0, undefined]);
+    expect(eventOf(run, "index.adopted")).toBeDefined();
   }, 90_000);
 
   test("what cannot be repeated safely is left to a person, with exit 4", async () => {
