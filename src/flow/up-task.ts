@@ -7,12 +7,14 @@ import type { Migration, NonEmpty } from "../core/migration.ts";
 import { decideUpOrResume } from "../core/resume.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
 import { describeTarget } from "../core/target.ts";
+import { noteFrame } from "../db/body.ts";
 import { readProgress } from "../db/build-index.ts";
 import { readLedger } from "../db/ledger.ts";
 import { cancelOrphans } from "../db/liveness.ts";
 import type { Run } from "../db/record.ts";
 import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
-import { type Applied, applyMigration, failureOf } from "./apply.ts";
+import { type Applied, applyMigration } from "./apply.ts";
+import { failureOf } from "./body-failure.ts";
 import type { Builder } from "./build.ts";
 import type { Seeding } from "./seeding.ts";
 import { readableName, readTipState } from "./state.ts";
@@ -62,10 +64,12 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
       return decision;
     },
     outside: outsideOf(world, access, source, work),
-    act: async (connection, place, plan) => {
+    act: async (connection, place, plan, inside) => {
       inFlight = [];
+      const frame = inside.frame ?? (await noteFrame(connection));
       for (const migration of plan) {
-        const job = { migration, run, lockTimeoutMs: request.lockTimeoutMs };
+        const commit = migration === plan.at(-1) ? inside.commit : undefined;
+        const job = { migration, run, lockTimeoutMs: request.lockTimeoutMs, frame, commit };
         const done = await applyMigration(world, connection, place, job);
         inFlight = [...inFlight, done];
       }
