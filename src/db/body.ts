@@ -2,6 +2,7 @@
 import { integerLiteral } from "../core/identifier.ts";
 import type { Connection } from "../ports.ts";
 import { UNBOUNDED } from "./connection.ts";
+import { together } from "./together.ts";
 
 /** In force while the body runs, and only then. */
 export interface BodyLimits {
@@ -19,17 +20,27 @@ export interface BodyFrame {
 
 /** Notes the transaction's identity and puts the body's limits in force. */
 export async function openBody(connection: Connection, limits: BodyLimits): Promise<BodyFrame> {
-  const { rows } =
-    await connection.run(`set local lock_timeout = ${integerLiteral(limits.lockTimeoutMs)};
-set local statement_timeout = ${integerLiteral(limits.statementTimeoutMs)};
-select pg_current_xact_id()::text as xact_id, current_setting('role') as role,
-  current_setting('search_path') as search_path`);
+  const [, frame] = await together([limitBody(connection, limits), noteFrame(connection)]);
+  return frame;
+}
+
+/** What must still be so behind the body. */
+export async function noteFrame(connection: Connection): Promise<BodyFrame> {
+  const { rows } = await connection.run(`select pg_current_xact_id()::text as xact_id,
+  current_setting('role') as role, current_setting('search_path') as search_path`);
   const row = rows[0] ?? {};
   return {
     xactId: String(row["xact_id"]),
     role: String(row["role"]),
     searchPath: String(row["search_path"]),
   };
+}
+
+/** Puts the body's limits in force, and notes when it began, in the transaction itself. */
+export async function limitBody(connection: Connection, limits: BodyLimits): Promise<void> {
+  await connection.run(`set local lock_timeout = ${integerLiteral(limits.lockTimeoutMs)};
+set local statement_timeout = ${integerLiteral(limits.statementTimeoutMs)};
+select set_config('headgate.began', extract(epoch from clock_timestamp())::text, true)`);
 }
 
 /**

@@ -14,7 +14,7 @@
  */
 import { DbError } from "../core/db-error.ts";
 import type { Target } from "../core/target.ts";
-import type { Connection, Result, Row } from "../ports.ts";
+import type { Connection, Result, Row, Value } from "../ports.ts";
 import { endLife, type Life, newLife, openDriver } from "./driver.ts";
 import { toDbError } from "./driver-error.ts";
 import { leave } from "./leave.ts";
@@ -29,6 +29,8 @@ export interface ConnectionOptions {
   readonly onNotice?: (message: string) => void;
 }
 
+/** Of the driver, but not in its types: a statement without arguments is else a simple one. */
+const EXTENDED: object = { simple: false };
 /** No deadline: a migration's body runs as long as it needs. */
 export const UNBOUNDED = 0;
 /** Bounds a question to a pooler whose pool is exhausted by others. */
@@ -41,14 +43,17 @@ export function openConnection(options: ConnectionOptions): Connection {
   const sql = openDriver(options, life);
   const prefix = options.tag === undefined ? "" : `${tagComment(options.tag)} `;
   const unanswered = new Set<Promise<unknown>>();
+  let last: Promise<unknown> = Promise.resolve();
   let leaving: Promise<void> | undefined;
 
   const call = async (ask: () => Promise<Result>, deadlineMs: number): Promise<Result> => {
     if (life.error) throw life.error;
+    const before = last;
     const answer = ask();
+    last = answer.catch(() => undefined);
     unanswered.add(answer);
     try {
-      return await withDeadline(answer, deadlineMs, life);
+      return await withDeadline(answer, deadlineMs, { life, before });
     } catch (error) {
       throw life.error ?? toDbError(error, prefix.length);
     } finally {
@@ -59,7 +64,10 @@ export function openConnection(options: ConnectionOptions): Connection {
     run: (text, deadlineMs = QUESTION_DEADLINE_MS) =>
       call(async () => toResult(await sql.unsafe(prefix + text).simple()), deadlineMs),
     bind: (text, values, deadlineMs = QUESTION_DEADLINE_MS) =>
-      call(async () => toResult(await sql.unsafe(prefix + text, [...values])), deadlineMs),
+      call(
+        async () => toResult(await bound(sql.unsafe(prefix + text, [], EXTENDED), values)),
+        deadlineMs,
+      ),
     close: async () => {
       if (leaving !== undefined) return leaving;
       const isOpen = life.error === undefined;
@@ -82,15 +90,35 @@ export function tagComment(run: string): string {
   return `/* headgate:${run} */`;
 }
 
-async function withDeadline<T>(pending: Promise<T>, deadlineMs: number, life: Life): Promise<T> {
+/**
+ * Values given as the query's arguments are sent only after the server was asked for their types: one
+ * more round trip, and nothing could be sent behind it. As its parameters they go along as text, for
+ * the casts in the statement. A driver that ignores them leaves `$1` without a value, an error.
+ */
+function bound(query: Promise<unknown>, values: readonly Value[]): Promise<unknown> {
+  return Object.assign(query, { parameters: [...values] });
+}
+
+/** A question's time begins when the one before it is answered: that one may be a long migration. */
+async function withDeadline<T>(
+  pending: Promise<T>,
+  deadlineMs: number,
+  { life, before }: { readonly life: Life; readonly before: Promise<unknown> },
+): Promise<T> {
   if (deadlineMs === UNBOUNDED) return pending;
-  const timer = setTimeout(
-    () => endLife(life, new DbError("deadline", `no answer within ${deadlineMs} ms`)),
-    deadlineMs,
-  );
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isAnswered = false;
+  void before.then(() => {
+    if (isAnswered) return;
+    timer = setTimeout(
+      () => endLife(life, new DbError("deadline", `no answer within ${deadlineMs} ms`)),
+      deadlineMs,
+    );
+  });
   try {
     return await pending;
   } finally {
+    isAnswered = true;
     clearTimeout(timer);
   }
 }

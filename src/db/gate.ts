@@ -14,14 +14,14 @@
  * (5) The ledger is read after LOCK TABLE, never before: the row of the runner that went first must
  *     be visible, and its primary key is the last fence should every lock fail.
  */
-import { asContention, CREATION_RACE, DbError } from "../core/db-error.ts";
-import { HeadgateError } from "../core/error.ts";
+import { DbError, sqlStateOf } from "../core/db-error.ts";
 import { type GateKey, keyArguments, runKey } from "../core/gate-key.ts";
-import { integerLiteral, quoteIdentifier, quoteLedger } from "../core/identifier.ts";
+import { integerLiteral, quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Connection, Result } from "../ports.ts";
-import { createLedger } from "./ledger.ts";
-import { readTenancy, type Tenancy } from "./place.ts";
+import { createMissing } from "./ledger-create.ts";
+import { readTenancy } from "./place.ts";
+import { together } from "./together.ts";
 
 /** Which lock guards which ledger. */
 export interface Gate {
@@ -96,42 +96,54 @@ set local lock_timeout = ${integerLiteral(LEDGER_LOCK_MS)};
 set local idle_in_transaction_session_timeout = ${integerLiteral(IDLE_LIMIT_MS)}`;
 
 /**
- * Inside the gate: sees to it that the ledger exists and locks it. True when it was created.
+ * Begins, takes the lock and locks the ledger in one message, for a run that was inside a moment ago
+ * and knows that there is a ledger. Nothing of it is left to wait for when the lock is another's: the
+ * server makes that an error, so that the ledger is not queued for without it.
+ *
+ * @throws {DbError} with `isGateTaken`, or 42P01 when the ledger is gone meanwhile.
+ */
+export async function enterAgain(connection: Connection, gate: Gate): Promise<void> {
+  const taken = `${PRE};\n${WHERE_KNOWN_MESSAGE};
+select (case when ${tryKeys(gate)} then 'true' else 'headgate: the gate is taken' end)::text::boolean`;
+  await together([
+    connection.run(`${taken};\n${lockMessage(gate)}`),
+    followSearchPath(connection, gate),
+  ]);
+}
+
+/** True for the error of `enterAgain` that stands for "busy": what was said is no boolean. */
+export function isGateTaken(error: unknown): boolean {
+  return sqlStateOf(error) === "22P02";
+}
+
+/**
+ * Inside the gate: sees to it that the ledger exists. True when it was created.
  *
  * @throws {HeadgateError} `privilege-missing` before any DDL, with the statement that cures it.
  */
-export async function enterLedger(connection: Connection, gate: Gate): Promise<boolean> {
-  await connection.run(WHERE_KNOWN_MESSAGE);
-  if (gate.searchPath !== undefined) {
-    await connection.bind("select set_config('search_path', $1::text, true)", [gate.searchPath]);
-  }
-  if (gate.isLedgerless) return false;
-  const tenancy = await readTenancy(connection, gate.place);
-  if (!tenancy.exists) {
-    if (!tenancy.mayCreate) throw mayNotCreate("the ledger", gate.place, tenancy);
-    await createLedger(connection, gate.place).catch(retryLostRace);
-  }
-  await connection.run(`lock table ${quoteLedger(gate.place)} in share row exclusive mode`);
-  return !tenancy.exists;
+export async function findLedger(connection: Connection, gate: Gate): Promise<boolean> {
+  const [, , tenancy] = await together([
+    connection.run(WHERE_KNOWN_MESSAGE),
+    followSearchPath(connection, gate),
+    gate.isLedgerless ? undefined : readTenancy(connection, gate.place),
+  ]);
+  if (!tenancy || tenancy.exists) return false;
+  await createMissing(connection, gate.place, tenancy);
+  return true;
 }
 
-/** Somebody who does not pass the gate created it meanwhile: as good as a lock that was not got. */
-function retryLostRace(error: unknown): never {
-  if (!(error instanceof DbError) || !CREATION_RACE.has(error.server?.sqlState ?? "")) throw error;
-  throw asContention(error);
+async function followSearchPath(connection: Connection, { searchPath }: Gate): Promise<void> {
+  if (searchPath === undefined) return;
+  await connection.bind("select set_config('search_path', $1::text, true)", [searchPath]);
 }
 
-/** The error with the statement that cures it. */
-export function mayNotCreate(what: string, place: LedgerPlace, tenancy: Tenancy): HeadgateError {
-  const schema = quoteIdentifier(place.schema);
-  const { role, schemaOwner: owner } = tenancy;
-  return new HeadgateError(
-    `Cannot create ${what} ${quoteLedger(place)}: role ${quoteIdentifier(role)} may not create in schema ${schema}, which ${quoteIdentifier(owner)} owns (SQLSTATE 42501)`,
-    {
-      code: "privilege-missing",
-      hint: `As ${quoteIdentifier(owner)} or a superuser: grant create, usage on schema ${schema} to ${quoteIdentifier(role)}; or: alter schema ${schema} owner to ${quoteIdentifier(role)}`,
-    },
-  );
+/** Nobody else writes to it until this transaction ends. */
+export async function lockLedger(connection: Connection, gate: Gate): Promise<void> {
+  await connection.run(lockMessage(gate));
+}
+
+function lockMessage({ place }: Gate): string {
+  return `lock table ${quoteLedger(place)} in share row exclusive mode`;
 }
 
 /**
@@ -170,6 +182,12 @@ export async function tryRunLock(
 export async function beginAtLedger(connection: Connection, gate: Gate): Promise<void> {
   await connection.run(PRE);
   await enterLedger(connection, gate);
+}
+
+/** Inside the gate: the ledger, existing and locked. */
+export async function enterLedger(connection: Connection, gate: Gate): Promise<void> {
+  await findLedger(connection, gate);
+  await lockLedger(connection, gate);
 }
 
 /** Leaves the gate with nothing done; a connection that is gone has rolled back by itself. */

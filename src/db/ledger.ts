@@ -52,6 +52,18 @@ export async function readLedger(
   return rows ? { kind: "present", rows } : { kind: "absent" };
 }
 
+/** The rows from `version` on, ascending. @throws {DbError} also when the table is missing. */
+export async function readRowsFrom(
+  connection: Connection,
+  place: LedgerPlace,
+  version: number,
+): Promise<readonly LedgerRow[]> {
+  const { rows } = await connection.run(
+    `select ${COLUMNS} from ${quoteLedger(place)} where version >= ${integerLiteral(version)} order by version`,
+  );
+  return rows.map(toLedgerRow);
+}
+
 /**
  * The ledger's end around `headVersion`, in one round trip and by the primary key's index alone,
  * however long the ledger is.

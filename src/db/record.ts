@@ -1,4 +1,5 @@
 /** Writes ledger rows. Values travel as bind parameters. */
+import { sqlStateOf } from "../core/db-error.ts";
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
@@ -13,9 +14,14 @@ export interface Run {
   readonly toolVersion: string;
 }
 
+/** SQLSTATE of the check in `recordApplied`: a text that is no boolean. */
+const NOT_WRITTEN = "22P02";
+
 /**
- * The row of an applied migration, in the transaction that applied it. The server itself checks
- * that this is still that transaction: a body that committed leaves 0 rows and the answer false.
+ * The row of an applied migration, in the transaction that applied it, and how long that took. The
+ * server itself checks that this is still that transaction and that the row is written, and makes
+ * anything else an error: a COMMIT may be on its way behind this, and without the row it must fail.
+ * Undefined: it did, because the body ended the transaction.
  */
 export async function recordApplied(
   connection: Connection,
@@ -24,32 +30,47 @@ export async function recordApplied(
     readonly migration: Migration;
     readonly run: Run;
     readonly xactId: string;
-    readonly durationMs: number;
   },
-): Promise<boolean> {
+): Promise<number | undefined> {
   const { migration, run } = entry;
-  const { rows } = await connection.bind(
-    `insert into ${quoteLedger(ledger)} (version, name, checksum, history, state, breaking, run_id,
-  started_at, finished_at, duration_ms, applied_by, tool_version)
-select $1::bigint, $2::text, $3::text, $4::text, 'applied', $5::boolean, $6::uuid,
-  clock_timestamp() - $7::bigint * interval '1 millisecond', clock_timestamp(), $7::bigint,
-  session_user || '@' || $8::text, $9::text
-where pg_current_xact_id()::text = $10::text
-returning version`,
-    [
-      migration.version,
-      migration.name,
-      migration.checksum,
-      migration.history,
-      migration.options.breaking,
-      run.id,
-      entry.durationMs,
-      run.place,
-      run.toolVersion,
-      entry.xactId,
-    ],
-  );
-  return rows.length === 1;
+  const values = [
+    migration.version,
+    migration.name,
+    migration.checksum,
+    migration.history,
+    migration.options.breaking,
+    run.id,
+    run.place,
+    run.toolVersion,
+    entry.xactId,
+  ];
+  try {
+    const { rows } = await connection.bind(recordMessage(ledger), values);
+    return Number(rows[0]?.["duration_ms"]);
+  } catch (error) {
+    if (sqlStateOf(error) !== NOT_WRITTEN) throw error;
+    return undefined;
+  }
+}
+
+/** `limitBody` noted when it began; a body that takes all settings back leaves the transaction's start. */
+function recordMessage(ledger: LedgerPlace): string {
+  return `with body as (
+  select coalesce(to_timestamp(nullif(current_setting('headgate.began', true), '')::float8), now()) as began,
+    clock_timestamp() as ended
+), written as (
+  insert into ${quoteLedger(ledger)} (version, name, checksum, history, state, breaking, run_id,
+    started_at, finished_at, duration_ms, applied_by, tool_version)
+  select $1::bigint, $2::text, $3::text, $4::text, 'applied', $5::boolean, $6::uuid,
+    began, ended, round(extract(epoch from ended - began) * 1000)::bigint,
+    session_user || '@' || $7::text, $8::text
+  from body
+  where pg_current_xact_id()::text = $9::text
+  returning duration_ms
+)
+select max(duration_ms) as duration_ms,
+  (case when count(*) = 1 then 'true' else 'headgate: the ledger row is not written' end)::text::boolean
+from written`;
 }
 
 /** The row of a migration that left something behind: every runner stops at it. */

@@ -6,7 +6,7 @@ import type { Migration } from "../core/migration.ts";
 import { hasSearchPath, readTimeouts, type Timeout } from "../db/build-session.ts";
 import type { Connection } from "../ports.ts";
 import type { Access } from "./access.ts";
-import { describeServerError } from "./apply.ts";
+import { describeServerError } from "./body-failure.ts";
 
 /** Which statement failed, and how many there are. */
 export interface FailedStatement {

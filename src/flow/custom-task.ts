@@ -11,7 +11,7 @@ import { readSeeds } from "../db/seeds.ts";
 import { hasCommitted, readXactId } from "../db/xact.ts";
 import type { Connection } from "../ports.ts";
 import type { World } from "./access.ts";
-import { describeServerError } from "./apply.ts";
+import { describeServerError } from "./body-failure.ts";
 import { seedError } from "./rbac-act.ts";
 import { notKept, recordSeeds } from "./record-seeds.ts";
 import type { SeedWork } from "./seeding.ts";

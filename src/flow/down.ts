@@ -8,14 +8,8 @@ import { refuseUnrunnable } from "../core/runnable.ts";
 import type { Run } from "../db/record.ts";
 import { hasCommitted } from "../db/xact.ts";
 import { type Access, connectReader, type World, withConnection } from "./access.ts";
-import {
-  type Applied,
-  BodyCommitted,
-  failureOf,
-  type Job,
-  type Reverted,
-  revertMigration,
-} from "./apply.ts";
+import { type Applied, BodyCommitted, type Reverted, revertMigration } from "./apply.ts";
+import { failureOf, type Job } from "./body-failure.ts";
 import { unreadableError } from "./db-trouble.ts";
 import { throughGate } from "./gate-loop.ts";
 import { leaveFailedRow } from "./leave-failed-row.ts";

@@ -4,7 +4,7 @@ import type { Fault } from "../core/drill-verdict.ts";
 import { HeadgateError } from "../core/error.ts";
 import { quoteIdentifier } from "../core/identifier.ts";
 import { createScratch, dropScratch, readLeftovers, removalOf, type Site } from "../db/drill.ts";
-import { mayNotCreate } from "../db/gate.ts";
+import { mayNotCreate } from "../db/ledger-create.ts";
 import { readTenancy, resolvePlace } from "../db/place.ts";
 import type { Connection } from "../ports.ts";
 import { type World, withConnection } from "./access.ts";

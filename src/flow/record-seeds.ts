@@ -2,7 +2,7 @@
 import { HeadgateError } from "../core/error.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import { type SeedMark, seedsTable } from "../core/seed-mark.ts";
-import { mayNotCreate } from "../db/gate.ts";
+import { mayNotCreate } from "../db/ledger-create.ts";
 import { readTenancy } from "../db/place.ts";
 import { createSeeds, forgetSeed, recordSeed } from "../db/seeds.ts";
 import type { Connection } from "../ports.ts";

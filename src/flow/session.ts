@@ -1,5 +1,6 @@
 /** One connection and the gate that it goes through. */
 import { stepKey } from "../core/gate-key.ts";
+import type { Ledger } from "../core/ledger.ts";
 import type { Gate } from "../db/gate.ts";
 import { resolvePlace } from "../db/place.ts";
 import type { Connection } from "../ports.ts";
@@ -10,6 +11,8 @@ export interface Session {
   readonly connection: Connection;
   /** Where the gate is; asked once, when it is first needed. */
   readonly gate: () => Promise<Gate>;
+  /** The ledger as the step just before found it; undefined unless that step acted. */
+  known: Ledger | undefined;
 }
 
 /** What a gate is like, beside its place. */
@@ -30,6 +33,7 @@ export function openSession(
   let gate: Gate | undefined;
   return {
     connection,
+    known: undefined,
     gate: async () => {
       if (gate) return gate;
       const place = await resolvePlace(connection, access.ledger, searchPath);

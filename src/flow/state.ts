@@ -1,9 +1,16 @@
 /** Reads the ledger and judges it: the lock-free half of "look twice". */
 import { type Head, type HeadState, headState, type TipState, tipState } from "../core/head.ts";
-import type { Ledger, LedgerName, LedgerPlace, LedgerRow, Tip } from "../core/ledger.ts";
+import {
+  type Ledger,
+  type LedgerName,
+  type LedgerPlace,
+  type LedgerRow,
+  rowsOf,
+  type Tip,
+} from "../core/ledger.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
 import type { Target } from "../core/target.ts";
-import { readLedger, readTip } from "../db/ledger.ts";
+import { readLedger, readRowsFrom, readTip } from "../db/ledger.ts";
 import { isAlive } from "../db/liveness.ts";
 import { resolvePlace } from "../db/place.ts";
 import type { Connection } from "../ports.ts";
@@ -61,6 +68,31 @@ export async function readSettledLedger(
     rows.push(row.state === "running" ? await settle(connection, name, row, ownPid) : row);
   }
   return { kind: "present", rows };
+}
+
+/**
+ * The same for a run that has read it before: the rows from the last one it knows. That row's history
+ * proves those below, as it does to a probe; is it not the one that this run knows, all are read.
+ */
+export async function readSettledRest(
+  connection: Connection,
+  place: LedgerPlace,
+  known: Ledger,
+): Promise<Ledger> {
+  const before = rowsOf(known);
+  const tip = before.at(-1);
+  if (!tip) return readSettledLedger(connection, place);
+  const rest = await readRowsFrom(connection, place, tip.version);
+  const isKnown = rest[0] !== undefined && isSameRow(rest[0], tip);
+  if (!isKnown || rest.some(({ state }) => state !== "applied")) {
+    return readSettledLedger(connection, place);
+  }
+  return { kind: "present", rows: [...before.slice(0, -1), ...rest] };
+}
+
+function isSameRow(one: LedgerRow, other: LedgerRow): boolean {
+  const same = (key: keyof LedgerRow): boolean => one[key] === other[key];
+  return (["version", "checksum", "history", "state", "runId"] as const).every(same);
 }
 
 async function settle(

@@ -1,10 +1,11 @@
 /** One step through the gate: one transaction, in which a task decides and acts. */
 import { DbError, endsConnection, isConnectionTrouble } from "../core/db-error.ts";
 import type { Ledger, LedgerPlace, LedgerRow } from "../core/ledger.ts";
-import { commit, enterLedger, type Gate, rollback, tryGate } from "../db/gate.ts";
+import type { BodyFrame } from "../db/body.ts";
+import { commit, type Gate, rollback, tryGate } from "../db/gate.ts";
 import type { Connection } from "../ports.ts";
+import { type Entry, enterWithLock, tryEnterAgain } from "./entry.ts";
 import type { Session } from "./session.ts";
-import { readSettledLedger } from "./state.ts";
 
 /** What a task wants of one step. */
 export type Decision<Plan> =
@@ -23,14 +24,25 @@ export interface Sight {
   readonly mark: number | string;
 }
 
+/** The gate's transaction, for a task that sends several things at once. */
+export interface Inside {
+  /** Undefined where there is no ledger. */
+  readonly frame: BodyFrame | undefined;
+  /**
+   * May be called once, without waiting for what was sent before, if the server lets it fail whenever
+   * effect or row are not there.
+   */
+  readonly commit: () => Promise<void>;
+}
+
 /** What one command does inside the gate. */
 export interface Task<Plan> {
   /** Throws to refuse. Called with the ledger as it is inside the gate; a ledgerless gate has none. */
   decide(ledger: Ledger, connection: Connection, place: LedgerPlace): Promise<Decision<Plan>>;
   /** What a decision asked for; the gate is tried again after it. */
   prepare?(): Promise<void>;
-  /** Effect and ledger row, in the gate's transaction, without its COMMIT. */
-  act(connection: Connection, place: LedgerPlace, plan: Plan): Promise<void>;
+  /** Effect and ledger row, in the gate's transaction. Its COMMIT follows, unless this sends it. */
+  act(connection: Connection, place: LedgerPlace, plan: Plan, inside: Inside): Promise<void>;
   /** What a decision put outside of the gate's transaction, on the same connection. */
   outside?(session: Session, plan: Plan, onActing: () => void): Promise<"done" | "busy" | "moved">;
   /** The server's verdict at COMMIT, in the command's words. */
@@ -59,39 +71,68 @@ export async function step<Plan>(
   task: Task<Plan>,
   onActing: (ledger: LedgerPlace) => void,
 ): Promise<StepOutcome<Plan>> {
-  const { connection } = session;
+  const { connection, known } = session;
+  session.known = undefined;
   const gate = await session.gate();
-  if (!(await tryGate(connection, gate))) return { kind: "busy" };
+  if (!known && !(await tryGate(connection, gate))) return { kind: "busy" };
+  const end = committing(connection);
   try {
-    return await insideGate(connection, gate, task, onActing);
+    const entry = known
+      ? await tryEnterAgain(connection, gate, known)
+      : await enterWithLock(connection, gate);
+    const outcome = entry
+      ? await insideGate({ connection, gate, entry, end }, task, onActing)
+      : ({ kind: "busy" } as const);
+    if (!end.isSent()) await rollback(connection);
+    else if (!gate.isLedgerless) session.known = entry?.ledger;
+    return outcome;
   } catch (error) {
-    if (!endsConnection(error)) await rollback(connection);
+    if (!end.isSent() && !endsConnection(error)) await rollback(connection);
     throw error;
   }
 }
 
+interface End {
+  readonly commit: () => Promise<void>;
+  /** Whatever came of it, the transaction is over with its answer. */
+  readonly isSent: () => boolean;
+}
+
+function committing(connection: Connection): End {
+  let isSent = false;
+  return {
+    commit: () => {
+      isSent = true;
+      return commit(connection);
+    },
+    isSent: () => isSent,
+  };
+}
+
+interface Room {
+  readonly connection: Connection;
+  readonly gate: Gate;
+  readonly entry: Entry;
+  readonly end: End;
+}
+
 async function insideGate<Plan>(
-  connection: Connection,
-  gate: Gate,
+  { connection, gate, entry, end }: Room,
   task: Task<Plan>,
   onActing: (ledger: LedgerPlace) => void,
 ): Promise<StepOutcome<Plan>> {
-  const isNew = await enterLedger(connection, gate);
-  const ledger: Ledger = gate.isLedgerless
-    ? { kind: "absent" }
-    : await readSettledLedger(connection, gate.place);
-  const decision = await task.decide(ledger, connection, gate.place);
-  if (decision.kind !== "act") {
-    await rollback(connection);
-    return decision.kind === "nothing" ? { kind: "stopped" } : decision;
-  }
+  const decision = await task.decide(entry.ledger, connection, gate.place);
+  if (decision.kind === "nothing") return { kind: "stopped" };
+  if (decision.kind !== "act") return decision;
   onActing(gate.place);
-  await task.act(connection, gate.place, decision.plan);
-  await commit(connection).catch((error: unknown) => {
-    // Only the server's own verdict: after anything else, whether it is committed is unknown.
-    if (!(error instanceof DbError) || isConnectionTrouble(error)) throw error;
-    throw task.commitFailed(decision.plan, error);
-  });
+  const finish = (): Promise<void> =>
+    end.commit().catch((error: unknown) => {
+      // Only the server's own verdict: after anything else, whether it is committed is unknown.
+      if (!(error instanceof DbError) || isConnectionTrouble(error)) throw error;
+      throw task.commitFailed(decision.plan, error);
+    });
+  await task.act(connection, gate.place, decision.plan, { frame: entry.frame, commit: finish });
+  if (!end.isSent()) await finish();
   task.committed(decision.plan);
-  return { kind: "done", createdLedger: isNew };
+  return { kind: "done", createdLedger: entry.createdLedger };
 }

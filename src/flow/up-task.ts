@@ -7,6 +7,7 @@ import type { Migration, NonEmpty } from "../core/migration.ts";
 import { decideUpOrResume } from "../core/resume.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
 import { describeTarget } from "../core/target.ts";
+import { noteFrame } from "../db/body.ts";
 import { readProgress } from "../db/build-index.ts";
 import { readLedger } from "../db/ledger.ts";
 import { cancelOrphans } from "../db/liveness.ts";
@@ -19,7 +20,8 @@ import {
   withConnection,
 } from "./access.ts";
 import { announcer } from "./announcer.ts";
-import { type Applied, applyMigration, failureOf } from "./apply.ts";
+import { type Applied, applyMigration } from "./apply.ts";
+import { failureOf } from "./body-failure.ts";
 import type { Builder } from "./build.ts";
 import type { Seeding } from "./seeding.ts";
 import { readableName, readTipState } from "./state.ts";
@@ -76,10 +78,12 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
       if (end === "done") announce.wasSaid(plan[0].version);
       return end;
     },
-    act: async (connection, place, plan) => {
+    act: async (connection, place, plan, inside) => {
       inFlight = [];
+      const frame = inside.frame ?? (await noteFrame(connection));
       for (const migration of plan) {
-        const job = { migration, run, lockTimeoutMs: request.lockTimeoutMs };
+        const commit = migration === plan.at(-1) ? inside.commit : undefined;
+        const job = { migration, run, lockTimeoutMs: request.lockTimeoutMs, frame, commit };
         const done = await applyMigration(world, connection, place, job);
         inFlight = [...inFlight, done];
       }

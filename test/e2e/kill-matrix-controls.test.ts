@@ -22,13 +22,14 @@ const NO_GATE: readonly Mutation[] = [
 const ROW_OF_ITS_OWN: readonly Mutation[] = [
   {
     file: "flow/apply.ts",
-    find: "(await recordApplied(",
-    replace: '(await connection.run("commit"), await connection.run("begin"), await recordApplied(',
+    find: "const row = recordApplied(",
+    replace:
+      'await effect; await connection.run("commit"); await connection.run("begin");\n    const row = recordApplied(',
   },
   {
     file: "db/record.ts",
-    find: "where pg_current_xact_id()::text = $10::text",
-    replace: "where $10::text is not null",
+    find: "where pg_current_xact_id()::text = $9::text",
+    replace: "where $9::text is not null",
   },
 ];
 const SESSION_LOCK: readonly Mutation[] = [

@@ -4,6 +4,7 @@ import { loadTargets } from "../../src/config/connection-settings.ts";
 import { DbError } from "../../src/core/db-error.ts";
 import type { Target } from "../../src/core/target.ts";
 import { openConnection } from "../../src/db/connection.ts";
+import { together } from "../../src/db/together.ts";
 import type { Connection } from "../../src/ports.ts";
 import { openFaultRelay } from "../support/fault-relay.ts";
 import { atAddress } from "../support/postgres-admin.ts";
@@ -158,4 +159,27 @@ test("closing leaves nothing behind on the server", async () => {
   await Bun.sleep(100);
   const rows = await query(database.url, `select from pg_stat_activity where pid = ${pid}`);
   expect(rows).toHaveLength(0);
+});
+
+test("a question's time begins when the one sent before it is answered", async () => {
+  const connection = open();
+  const slow = connection.run("select pg_sleep(1.2)", 0);
+  const { rows } = await connection.bind("select $1::int as n", [7], 1000);
+  await slow;
+  expect(rows).toEqual([{ n: 7 }]);
+  await connection.close();
+});
+
+test("in a pipeline what follows a failure fails too, and the first error is the one thrown", async () => {
+  const connection = open();
+  await connection.run("begin");
+  const failed = together([
+    connection.run("select nosuch"),
+    connection.bind("select $1::int", [1]),
+    connection.run("commit"),
+  ]);
+  await expect(failed).rejects.toMatchObject({ server: { sqlState: "42703" } });
+  const { rows } = await connection.run("select pg_current_xact_id_if_assigned() is null as ended");
+  expect(rows).toEqual([{ ended: true }]);
+  await connection.close();
 });

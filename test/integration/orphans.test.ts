@@ -65,10 +65,10 @@ const REQUIRED: Readonly<Record<OrphanTable, (value: string) => Columns>> = {
     ...named(name),
     integration_type: "REST",
     request_type: "GET",
-    input_schema: "",
+    input_schema: '""',
   }),
   resources: (uri) => ({ uri, name: uri }),
-  prompts: (name) => ({ ...named(name), template: "", argument_schema: "" }),
+  prompts: (name) => ({ ...named(name), template: "", argument_schema: '""' }),
   gateways: (slug) => ({ slug, name: slug, url: "http://gateway", transport: "SSE" }),
   a2a_agents: (slug) => ({ slug, name: slug, endpoint_url: "http://agent" }),
 };

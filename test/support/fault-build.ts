@@ -7,6 +7,10 @@ const MODULE: string = JSON.stringify(join(import.meta.dirname, "fault-point.ts"
 const at = (point: FaultPoint): string =>
   `await (await import(${MODULE})).faultPoint(${JSON.stringify(point)})`;
 
+/** A run that is to stop behind the body waits for it; any other sends the rest along. */
+const waiting = (sent: string): string =>
+  `${sent}.catch(() => undefined); if ((await import(${MODULE})).stopsAt("before-row", "before-commit")) await ${sent};`;
+
 /** Where a test build can stop, in the order of the protocol. */
 export type FaultPoint =
   | "before-lock"
@@ -32,18 +36,43 @@ function before(point: FaultPoint, file: string, find: string): Mutation {
 
 const POINTS: readonly Mutation[] = [
   before("before-lock", "db/gate.ts", "if (!(await isGateFree(connection, gate))) return false;"),
+  before(
+    "before-lock",
+    "flow/entry.ts",
+    "const [, ledger, frame] = await together([\n      enterAgain(",
+  ),
+  {
+    file: "db/gate.ts",
+    find: "    followSearchPath(connection, gate),\n  ]);\n}",
+    replace: `    followSearchPath(connection, gate),\n  ]);\n  ${at("after-lock")};\n}`,
+  },
   {
     file: "db/gate.ts",
     find: "as acquired`))) return true;",
     replace: `as acquired\`))) { ${at("after-lock")}; return true; }`,
   },
-  before("after-ledger", "db/gate.ts", "return !tenancy.exists;"),
+  {
+    file: "flow/step.ts",
+    find: "const decision = await task.decide(",
+    replace: `if (!gate.isLedgerless) { ${at("after-ledger")}; }
+  const decision = await task.decide(`,
+  },
   {
     file: "flow/apply.ts",
-    find: "await recordApplied(",
-    replace: `await (${at("before-row")}, recordApplied)(`,
+    find: "const row = recordApplied(",
+    replace: `${waiting("effect")} ${at("before-row")};
+    const row = recordApplied(`,
   },
-  before("before-commit", "flow/step.ts", "await commit(connection).catch("),
+  {
+    file: "flow/apply.ts",
+    find: "const end = work.commit?.();",
+    replace: `${waiting("row")} const end = work.commit?.();`,
+  },
+  {
+    file: "flow/step.ts",
+    find: "commit: () => {",
+    replace: `commit: async () => { ${at("before-commit")};`,
+  },
   before("after-commit", "flow/step.ts", "task.committed(decision.plan);"),
   before("before-exit", "cli/run.ts", 'world.log("database.ready", {'),
   before("before-signal", "flow/build.ts", "const signal = await open({"),

@@ -9,6 +9,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 const POLL_MS = 10;
 let passages = 0;
 
+/** True when one of these is where this process is to stop. */
+export function stopsAt(...names: readonly string[]): boolean {
+  const [wanted = ""] = (process.env["HEADGATE_FAULT"] ?? "").split(":");
+  return names.includes(wanted);
+}
+
 /**
  * Stops at the passage that HEADGATE_FAULT names, as `name` or `name:N`: creates the file that
  * HEADGATE_FAULT_FILE names and goes on when somebody has removed it.

@@ -15,19 +15,25 @@ export interface Relay extends Address {
   silence(word?: string): number;
   /** What was held back gets through, and everything after it. */
   heal(): void;
+  /** How often a client waited for an answer and got one: the round trips of all connections, login included. */
+  turns(): number;
   /** What each connection's client said, byte for byte, in the order in which they came. */
   said(): readonly Buffer[];
   close(): Promise<void>;
 }
 
-/** Without TLS: the client must ask with `sslmode=disable`. */
-export async function openRelay(target: Address): Promise<Relay> {
+/**
+ * Without TLS: the client must ask with `sslmode=disable`.
+ *
+ * @param answerDelayMs How far away the server seems; more than nothing tells round trips apart.
+ */
+export async function openRelay(target: Address, answerDelayMs = 0): Promise<Relay> {
   const sockets = new Set<Socket>();
   const lines: Line[] = [];
   let isSilent = false;
   const server = createServer((client) => {
     const upstream = connect(target.port, target.host);
-    const line: Line = { chunks: [], both: [client, upstream] };
+    const line: Line = { chunks: [], both: [client, upstream], turns: 0, isAnswered: true };
     lines.push(line);
     for (const [from, to] of [
       [client, upstream],
@@ -35,10 +41,22 @@ export async function openRelay(target: Address): Promise<Relay> {
     ] as const) {
       sockets.add(from);
       from.on("error", () => to.destroy()).on("close", () => to.destroy());
-      from.on("data", (chunk) => void to.write(chunk));
       if (isSilent) from.pause();
     }
-    client.on("data", (chunk) => line.chunks.push(Buffer.from(chunk)));
+    client.on("data", (chunk) => {
+      line.isAnswered = false;
+      line.chunks.push(Buffer.from(chunk));
+      upstream.write(chunk);
+    });
+    upstream.on("data", (chunk) => {
+      const answer = (): void => {
+        if (!line.isAnswered) line.turns += 1;
+        line.isAnswered = true;
+        client.write(chunk);
+      };
+      if (answerDelayMs === 0) answer();
+      else setTimeout(answer, answerDelayMs);
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
@@ -59,6 +77,7 @@ export async function openRelay(target: Address): Promise<Relay> {
       isSilent = false;
       for (const socket of sockets) socket.resume();
     },
+    turns: () => lines.reduce((sum, { turns }) => sum + turns, 0),
     said: () => lines.map(({ chunks }) => Buffer.concat(chunks)),
     close: () => {
       for (const socket of sockets) socket.destroy();
@@ -71,6 +90,9 @@ interface Line {
   readonly chunks: Buffer[];
   /** The client's socket and the server's. */
   readonly both: readonly Socket[];
+  turns: number;
+  /** The client has got something since it last spoke. */
+  isAnswered: boolean;
 }
 
 function asked({ chunks }: Line): readonly string[] {
