@@ -1,6 +1,6 @@
 /**
  * Rewrites the blocks of README.md that repeat what the code says: usage, flags, variables, events
- * and exit statuses. Run it after changing one of these: `bun .ci/readme.ts`.
+ * and exit statuses, and what the last full kill matrix found. Run it after changing one of these: `bun .ci/readme.ts`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,6 +11,8 @@ import { SEED_VARIABLES, type SeedVariable } from "../src/config/seed-variables.
 import { SETTINGS, type Setting } from "../src/config/settings.ts";
 import type { ErrorCode } from "../src/core/error.ts";
 import { EVENTS } from "../src/core/events.ts";
+import { renderSummary } from "../test/matrix/report.ts";
+import summary from "../test/matrix/summary.json" with { type: "json" };
 
 const README: string = join(import.meta.dirname, "../README.md");
 
@@ -42,6 +44,7 @@ export const BLOCKS: Readonly<Record<string, () => string>> = {
   seeds: renderSeedVariables,
   exits: renderExits,
   events: renderEvents,
+  matrix: () => renderSummary(summary),
 };
 
 /** The help text, fenced. */

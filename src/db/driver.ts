@@ -4,6 +4,7 @@ import postgres from "postgres";
 import { DbError } from "../core/db-error.ts";
 import { watchAuthentication } from "./authentication.ts";
 import type { ConnectionOptions } from "./connection.ts";
+import { toDbError } from "./driver-error.ts";
 import { readAlong } from "./read-along.ts";
 import { openBeside, openSocket } from "./socket.ts";
 
@@ -89,6 +90,10 @@ async function openWatched(
 ): Promise<Socket> {
   const { socket, isPrivate, peer } = await openSocket(target, connectTimeoutMs);
   life.destroySocket = () => void socket.destroy();
+  // Between a socket's error and its close the driver takes statements that it never answers.
+  socket.on("error", (error) => {
+    life.error ??= toDbError(error, 0);
+  });
   if (life.error) socket.destroy();
   boundLogin(life, connectTimeoutMs);
   life.openBeside = (timeoutMs) => openBeside(target, peer, timeoutMs);

@@ -7,7 +7,7 @@ import type { Migration, NonEmpty, Section } from "../core/migration.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
 import type { Run } from "../db/record.ts";
 import { hasCommitted } from "../db/xact.ts";
-import { type Access, connect, type World, withConnection } from "./access.ts";
+import { type Access, connectReader, type World, withConnection } from "./access.ts";
 import {
   type Applied,
   BodyCommitted,
@@ -125,7 +125,7 @@ function refuseUnready(bundle: NonEmpty<Migration>, ledger: Ledger): void {
 }
 
 function readThroughMain(world: World, access: Access): Promise<Ledger> {
-  const connection = connect(world, access, access.main);
+  const connection = connectReader(world, access);
   return withConnection(connection, async () =>
     readSettledLedger(connection, await readableName(connection, access.main, access.ledger)),
   ).catch((error: unknown) => {

@@ -5,7 +5,6 @@
 import { type DbError, isConnectionTrouble, isContention } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
-import type { Connection } from "../ports.ts";
 import { type Access, connect, type World } from "./access.ts";
 import { backOff } from "./back-off.ts";
 import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
@@ -22,8 +21,6 @@ export interface GateWish extends GateSettings {
   readonly runId: string;
   /** How long a session-level holder must have been idle before it is ended; undefined: never. */
   readonly reclaimAfterMs?: number | undefined;
-  /** A connection in the run's name that is open already; the loop closes it. */
-  readonly opened?: Connection | undefined;
   /** Others are at work right now: wait for them before trying the lock. */
   readonly waitsFirst?: boolean | undefined;
 }
@@ -52,7 +49,6 @@ export async function throughGate<Plan>(
   wish: GateWish,
   task: Task<Plan>,
 ): Promise<Passage> {
-  let { opened } = wish;
   const loop: Loop<Plan> = {
     world,
     task,
@@ -60,8 +56,7 @@ export async function throughGate<Plan>(
     waiter: createWaiter(world, wish.lockWaitMs),
     watch: watchHolders(world, access, wish),
     open: () => {
-      const connection = opened ?? connect(world, access, access.direct ?? access.main, wish.runId);
-      opened = undefined;
+      const connection = connect(world, access, access.direct ?? access.main, wish.runId);
       return openSession(connection, access, wish);
     },
     session: undefined,

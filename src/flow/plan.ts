@@ -4,7 +4,7 @@ import { headOf } from "../core/head.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
 import { decideUpOrResume, type FullDecision } from "../core/resume.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
-import { type Access, connect, type World, withConnection } from "./access.ts";
+import { type Access, connectReader, type World, withConnection } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
 import type { SeedPreview } from "./plan-seeds.ts";
 import type { Seeding } from "./seeding.ts";
@@ -36,7 +36,7 @@ export async function plan(
   bundle: NonEmpty<Migration>,
   wish: PlanWish,
 ): Promise<PlanReport> {
-  const connection = connect(world, access, access.main);
+  const connection = connectReader(world, access);
   return withConnection(connection, async () => {
     const name = await readableName(connection, access.main, access.ledger);
     const { state } = await readHeadState(connection, name, bundle);

@@ -7,7 +7,7 @@ import { HeadgateError } from "../core/error.ts";
 import { describeTarget } from "../core/target.ts";
 import { resolvePlace } from "../db/place.ts";
 import type { Connection } from "../ports.ts";
-import { type Access, connect, type World, withConnection } from "./access.ts";
+import { type Access, connectReader, type World, withConnection } from "./access.ts";
 import { CustomTask } from "./custom-task.ts";
 import { throughGate } from "./gate-loop.ts";
 import { seedError } from "./rbac-act.ts";
@@ -70,7 +70,7 @@ async function firstLook(
   seeds: Seeds,
   opened: Connection | undefined,
 ): Promise<Todo> {
-  const connection = opened ?? connect(world, access, access.main, seeds.work.run.id);
+  const connection = opened ?? connectReader(world, access, seeds.work.run.id);
   try {
     return await withConnection(connection, () => look(access, seeds, connection));
   } catch (error) {
@@ -97,7 +97,7 @@ async function look(
 /** Two addresses that lead to two databases: the seeded one is not the one that pods will ask. */
 async function refuseSplitBrain(world: World, access: Access, seeds: Seeds): Promise<void> {
   const { direct, main } = access;
-  const connection = connect(world, access, main, seeds.work.run.id);
+  const connection = connectReader(world, access, seeds.work.run.id);
   const left = await withConnection(connection, () => look(access, seeds, connection));
   if (!direct || !(left.rbac || left.custom)) return;
   throw new HeadgateError(

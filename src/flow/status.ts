@@ -10,7 +10,7 @@ import {
 } from "../core/head.ts";
 import { type Ledger, type LedgerRow, rowsOf } from "../core/ledger.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
-import { type Access, connect, type World, withConnection } from "./access.ts";
+import { type Access, connectReader, type World, withConnection } from "./access.ts";
 import { unreadableError } from "./db-trouble.ts";
 import type { ProbeWish } from "./probe.ts";
 import { staleSeeds } from "./required-seeds.ts";
@@ -48,7 +48,7 @@ export async function status(
   bundle: NonEmpty<Migration>,
   { policy, seeds }: ProbeWish,
 ): Promise<StatusReport> {
-  const connection = connect(world, access, access.main);
+  const connection = connectReader(world, access);
   return withConnection(connection, async () => {
     const name = await readableName(connection, access.main, access.ledger);
     const { ledger } = await readHeadState(connection, name, bundle);

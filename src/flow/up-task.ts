@@ -11,7 +11,13 @@ import { readProgress } from "../db/build-index.ts";
 import { readLedger } from "../db/ledger.ts";
 import { cancelOrphans } from "../db/liveness.ts";
 import type { Run } from "../db/record.ts";
-import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
+import {
+  type Access,
+  type BundleSource,
+  connectReader,
+  type World,
+  withConnection,
+} from "./access.ts";
 import { type Applied, applyMigration, failureOf } from "./apply.ts";
 import type { Builder } from "./build.ts";
 import type { Seeding } from "./seeding.ts";
@@ -158,7 +164,7 @@ function appliedBy(run: Run, ledger: Ledger): readonly Applied[] {
 
 /** Through the probe's own address, whichever one the work went through. */
 function readThroughMain(world: World, access: Access): Promise<Ledger> {
-  const connection = connect(world, access, access.main);
+  const connection = connectReader(world, access);
   return withConnection(connection, async () =>
     readLedger(connection, await readableName(connection, access.main, access.ledger)),
   );

@@ -6,7 +6,13 @@ import { notReadyError } from "../core/decide.ts";
 import { HeadgateError } from "../core/error.ts";
 import { isReady, type Policy } from "../core/head.ts";
 import type { Connection } from "../ports.ts";
-import { type Access, type BundleSource, connect, type World, withConnection } from "./access.ts";
+import {
+  type Access,
+  type BundleSource,
+  connectReader,
+  type World,
+  withConnection,
+} from "./access.ts";
 import type { Applied } from "./apply.ts";
 import { unreadableError } from "./db-trouble.ts";
 import type { SeedReport } from "./seeding.ts";
@@ -56,7 +62,8 @@ export async function up(
     return { ...report, path: "fast" };
   }
   const { slowPath } = await import("./slow-path.ts");
-  const done = await slowPath(world, access, source, { ...work, ...first });
+  const { waitsFirst } = first;
+  const done = await slowPath(world, access, source, { ...work, waitsFirst });
   return { ...report, ...done, seeds: head < source.head.version ? undefined : await seeds() };
 }
 
@@ -85,7 +92,7 @@ async function verify(
   source: BundleSource,
   policy: Policy,
 ): Promise<boolean> {
-  const connection = connect(world, access, access.main);
+  const connection = connectReader(world, access);
   const state = await withConnection(connection, async () => {
     const name = await readableName(connection, access.main, access.ledger);
     return (await readHeadState(connection, name, await source.load())).state;
@@ -101,7 +108,7 @@ interface FirstLook {
   readonly isDone: boolean;
   /** Done, and not because the database is ahead. */
   readonly isAtHead: boolean;
-  /** The connection, when it can serve for what comes next. */
+  /** The connection, when seeding may go on asking through it. */
   readonly opened: Connection | undefined;
   readonly waitsFirst: boolean;
 }
@@ -113,17 +120,17 @@ async function firstLook(
   source: BundleSource,
   { request, run }: Work,
 ): Promise<FirstLook> {
-  const connection = connect(world, access, access.main, run.id);
+  const connection = connectReader(world, access, run.id);
   let opened: Connection | undefined;
   try {
     const sight = await lookWithoutGate(connection, access, source, request);
-    if (sight.isDone || !access.direct) opened = connection;
+    if (sight.isDone) opened = connection;
     return { ...sight, opened };
   } catch (error) {
     if (world.stop.aborted) throw world.stop.reason;
     if (error instanceof HeadgateError) throw error;
     world.log("peek.failed", { reason: (error as Error).message });
-    return { isDone: false, isAtHead: false, opened, waitsFirst: false };
+    return { isDone: false, isAtHead: false, opened: undefined, waitsFirst: false };
   } finally {
     if (!opened) await connection.close();
   }

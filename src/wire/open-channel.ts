@@ -158,6 +158,10 @@ async function bounded<T>(
   }
 }
 
+/** The runtime's words do not always say which of its codes it was. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error && error.message !== "" ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as { readonly code?: unknown };
+  const text = error.message === "" ? error.name : error.message;
+  return typeof code !== "string" || text.includes(code) ? text : `${text} (${code})`;
 }

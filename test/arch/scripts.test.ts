@@ -7,7 +7,16 @@ import manifest from "../../package.json" with { type: "json" };
 import { ROOT } from "./support/source.ts";
 
 const INSTALL = `npx --yes bun@${manifest.devDependencies.bun} install --frozen-lockfile`;
-const SCRIPTS = ["quickstart", "test", "build", "image", "release", "check", "generate"] as const;
+const SCRIPTS = [
+  "quickstart",
+  "test",
+  "build",
+  "image",
+  "release",
+  "check",
+  "matrix",
+  "generate",
+] as const;
 
 function versionsOfBun(text: string): readonly string[] {
   return [...text.matchAll(/\bbun@(\d[\w.-]*)/g)].map(([, version]) => version ?? "");

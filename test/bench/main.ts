@@ -2,7 +2,7 @@
  * `bun run bench`: what headgate costs, as ratios of one run: beside psql, beside dbmate where it is installed, and
  * beside an empty program of the same runtime. `--quick` measures fewer rounds, to show that it works.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { arch, cpus, release } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -39,7 +39,7 @@ function note(figure: string, value: number, target = ""): void {
 }
 
 const psql = realPsql();
-const dbmate = process.env["DBMATE"] ?? findProgram("dbmate");
+const dbmate = process.env["DBMATE"] ?? dbmateOfNpm() ?? findProgram("dbmate");
 const scratch = createScratchFolder("bench");
 const substrate = await openSubstrate("local");
 try {
@@ -62,6 +62,12 @@ function realPsql(): string | null {
   return (
     Bun.which("psql", { PATH: folders.toSorted().toReversed().join(":") }) ?? findProgram("psql")
   );
+}
+
+/** The program itself: its npm shim costs more than it. */
+function dbmateOfNpm(): string | undefined {
+  const file = join(ROOT, `node_modules/@dbmate/${process.platform}-${arch()}/bin/dbmate`);
+  return existsSync(file) ? file : undefined;
 }
 
 function say(text: string): void {

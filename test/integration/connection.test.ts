@@ -5,6 +5,8 @@ import { DbError } from "../../src/core/db-error.ts";
 import type { Target } from "../../src/core/target.ts";
 import { openConnection } from "../../src/db/connection.ts";
 import type { Connection } from "../../src/ports.ts";
+import { openFaultRelay } from "../support/fault-relay.ts";
+import { atAddress } from "../support/postgres-admin.ts";
 import { query } from "../support/query.ts";
 import {
   type Database,
@@ -48,6 +50,19 @@ async function pidOf(connection: Connection): Promise<number> {
 function terminate(pid: number): Promise<unknown> {
   return query(database.url, `select pg_terminate_backend(${pid}, 2000)`);
 }
+
+test("(1) a call between a socket's error and its close is refused, not left without an answer", async () => {
+  const relay = await openFaultRelay(server);
+  const connection = open(`${atAddress(database.url, relay)}?sslmode=disable`);
+  await connection.run("select 1");
+  const cut = connection.run("select pg_sleep(20)");
+  const ends = Promise.allSettled([cut, cut.catch(() => connection.run("select 1", 1000))]);
+  await Bun.sleep(100);
+  relay.reset();
+  expect((await ends).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  await connection.close();
+  await relay.close();
+}, 20_000);
 
 test("(1) a lost connection stays lost: the next statement is refused, not sent elsewhere", async () => {
   const connection = open();

@@ -239,7 +239,10 @@ describe("an answer", () => {
   const types =
     "select true as a, 7::int2 as b, 8::int4 as c, 9::int8 as d, 1.5::float8 as e, 'x'::text as f, " +
     "'2026-01-02 03:04:05.678+00'::timestamptz as g, null::int4 as h, '{\"a\": 1}'::jsonb as i, " +
-    "'{1,2}'::int4[]::text as j, 12::oid as k, 'name'::name as l, '' as m";
+    "'{1,2}'::int4[]::text as j, 12::oid as k, 'name'::name as l, '' as m, " +
+    "array['a', 'b'] as n, array[1, 2]::int8[] as o, 1.50::numeric as p, '2026-01-02'::date as q, " +
+    "'2026-01-02 03:04:05'::timestamp as r, '[1]'::json as s, 'x'::\"char\" as u, " +
+    "'00000000-0000-4000-8000-000000000000'::uuid as v, interval '1 day' as w, 1.5::float4 as x, array[true] as y";
   const table: readonly [what: string, ask: (connection: Connection) => Promise<Result>][] = [
     ["of every type that is read", (each) => each.run(types)],
     ["of several statements", (each) => each.run("begin; select 1 as a; rollback")],

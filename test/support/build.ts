@@ -33,7 +33,7 @@ export function untilBuilding(url: string, condition = "true"): Promise<void> {
     url,
     `select from pg_stat_progress_create_index
 where datname = current_database() and phase like 'waiting for old%' and ${condition}`,
-    30_000,
+    60_000,
   );
 }
 
