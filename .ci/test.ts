@@ -22,6 +22,10 @@ interface Part {
   readonly needsServers: boolean;
   /** Only there. */
   readonly substrate?: "containers";
+  /** How many files run at once, each in a process of its own; without it, all in one. */
+  readonly lanes?: number;
+  /** Which of the folders' files; all without it. */
+  readonly includes?: (path: string) => boolean;
 }
 
 type Result = Summary & { readonly part: Part; readonly durationMs: number };
@@ -40,7 +44,22 @@ const PARTS: readonly Part[] = [
     needsServers: false,
   },
   { name: "integration", folders: ["test/integration"], flags: [], needsServers: true },
-  { name: "end to end", folders: ["test/e2e"], flags: [], needsServers: true },
+  {
+    name: "races",
+    folders: ["test/e2e"],
+    flags: [],
+    needsServers: true,
+    lanes: 1,
+    includes: isTimed,
+  },
+  {
+    name: "end to end",
+    folders: ["test/e2e"],
+    flags: [],
+    needsServers: true,
+    lanes: 2,
+    includes: (path) => !isTimed(path),
+  },
   {
     name: "images, pods",
     folders: ["test/containers"],
@@ -69,6 +88,11 @@ const ALLOWED_SKIPS: readonly { readonly name: RegExp; readonly reason: string }
     reason: "only the system's PgBouncer was tested",
   },
 ];
+
+/** They compare times of one run, and want the machine to themselves. */
+function isTimed(path: string): boolean {
+  return /\/(?:seed-)?race(?:-controls)?\.test\.ts$/.test(path);
+}
 
 async function main(args: readonly string[]): Promise<number> {
   const firstFlag = args.findIndex((arg) => arg.startsWith("-"));
@@ -104,6 +128,7 @@ function filesOf(part: Part, words: readonly string[]): readonly string[] {
   return part.folders
     .flatMap((folder) => readdirSync(join(ROOT, folder)).map((file) => `./${folder}/${file}`))
     .filter((path) => path.endsWith(".test.ts"))
+    .filter((path) => part.includes?.(path) ?? true)
     .filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
     .sort();
 }
@@ -125,27 +150,52 @@ async function runPart(
 ): Promise<Result> {
   say(`\n=== ${part.name}, on ${placeOf(part)}\n`);
   const startMs = performance.now();
-  const timeout = ["--timeout", String(TEST_TIMEOUT_MS)];
-  const child = Bun.spawn(
-    [process.execPath, "test", ...files, ...timeout, ...part.flags, ...flags],
-    {
-      cwd: ROOT,
-      env: testEnvironment(),
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-      timeout: PART_TIMEOUT_MS,
-      killSignal: "SIGKILL",
-    },
-  );
-  const [stdout, stderr] = await Promise.all([passOn(child.stdout), passOn(child.stderr)]);
-  await child.exited;
-  const status = child.exitCode ?? child.signalCode ?? "unknown";
-  return {
-    ...readSummary(`${stdout}\n${stderr}`, status),
-    part,
-    durationMs: performance.now() - startMs,
+  const waiting = part.lanes === undefined ? [files] : files.map((file) => [file]);
+  const summaries: Summary[] = [];
+  const lane = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      summaries.push(await runFiles(next, [...part.flags, ...flags], part.lanes === 2));
+    }
   };
+  await Promise.all(Array.from({ length: part.lanes ?? 1 }, lane));
+  return { ...sumOf(summaries), part, durationMs: performance.now() - startMs };
+}
+
+function sumOf(summaries: readonly Summary[]): Summary {
+  const problems = summaries.flatMap(({ problem }) => (problem === undefined ? [] : [problem]));
+  return {
+    passed: summaries.reduce((sum, { passed }) => sum + passed, 0),
+    failed: summaries.reduce((sum, { failed }) => sum + failed, 0),
+    skipped: summaries.flatMap(({ skipped }) => skipped),
+    ...(problems.length === 0 ? {} : { problem: problems.join("; ") }),
+  };
+}
+
+/** @param isHeldBack Shown when all of it is there, so that two at once do not mix. */
+async function runFiles(
+  files: readonly string[],
+  flags: readonly string[],
+  isHeldBack: boolean,
+): Promise<Summary> {
+  const timeout = ["--timeout", String(TEST_TIMEOUT_MS)];
+  const child = Bun.spawn([process.execPath, "test", ...files, ...timeout, ...flags], {
+    cwd: ROOT,
+    env: testEnvironment(),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: PART_TIMEOUT_MS,
+    killSignal: "SIGKILL",
+  });
+  const read = isHeldBack ? textOf : passOn;
+  const [stdout, stderr] = await Promise.all([read(child.stdout), read(child.stderr)]);
+  if (isHeldBack) say(`${stdout}${stderr}`);
+  await child.exited;
+  return readSummary(`${stdout}\n${stderr}`, child.exitCode ?? child.signalCode ?? "unknown");
+}
+
+function textOf(stream: ReadableStream<Uint8Array>): Promise<string> {
+  return new Response(stream).text();
 }
 
 /** Bun leaves out the lines of skipped tests when it takes its reader for a program. */
