@@ -93,6 +93,20 @@ test("its fingerprint is that of the same folder named with --dir, which wins ov
   );
 });
 
+test("its manifest is for what it carries: it may run by that, and its maker may not", async () => {
+  const binary = await bundle("wired", FILES);
+  const { stdout } = await headgate(["manifest", "kubernetes"], {
+    binary,
+    env: { HEADGATE_TIMEOUT: "900ms" },
+  });
+  expect(stdout).toContain(await fingerprintOf(binary));
+  const [, expected = ""] = /HEADGATE_EXPECT_BUNDLE\n\s+value: "?(\w+)/.exec(stdout) ?? [];
+  const { url } = await servers.postgres.createDatabase();
+  const options = withUrl(url, { HEADGATE_EXPECT_BUNDLE: expected });
+  expect(failed(await headgate(["up"], options))).toContain(`was written for ${expected}`);
+  expect((await headgate(["up"], { ...options, binary })).status).toBe(0);
+});
+
 test("its code is its maker's to the byte, so it is as hardened; a bundle of a bundle replaces the first", async () => {
   const first = await bundle("first", FILES);
   const dir = migrationFolder({ "1_a.sql": "create table a ();" });

@@ -25,7 +25,7 @@ async function openBoth(): Promise<{ url: string; guest: string; role: string }>
 
 const up = (url: string, dir: string): Promise<Run> => headgate(["up", "--dir", dir], withUrl(url));
 
-test("a role that may not create in the schema: 7 before any DDL, and the GRANT in it works (R57)", async () => {
+test("a role that may not create in the schema: 7 before any DDL, and the GRANT in it works", async () => {
   const { url, guest, role } = await openBoth();
   await query(url, `create role owner_of_${role}; alter schema public owner to owner_of_${role}`);
   const refused = await up(guest, one);

@@ -1,4 +1,4 @@
-/** Migrations that are another runner's business (R20 to R23): verify looks and writes nothing, yield does not even look. */
+/** Migrations that are another runner's business: verify looks and writes nothing, yield does not even look. */
 import { describe, expect, test } from "bun:test";
 import { migrationFolder } from "../support/folder.ts";
 import { eventOf, headgate, type Run, withUrl } from "../support/headgate.ts";

@@ -135,11 +135,16 @@ describe("what waiting does not cure ends it at once", () => {
   test("an interrupted migration with 4, drift with 5", async () => {
     const { url } = await servers.postgres.createDatabase();
     await up(url);
-    const drifted = await headgate(["wait", "--dir", edited], withUrl(url));
+    const file = join(createScratchFolder("termination"), "log");
+    const wait = (folder: string) =>
+      headgate(["wait", "--dir", folder, "--termination-log", file], withUrl(url));
+    const drifted = await wait(edited);
     expect([drifted.status, drifted.events.at(-1)?.["code"]]).toEqual([5, "drifted"]);
+    expect(await Bun.file(file).text()).toEndWith("exit status 5 (drifted)\n");
     await query(url, "update headgate_migrations set state = 'failed' where version = 2");
-    const failed = await headgate(["wait", "--dir", dir], withUrl(url));
+    const failed = await wait(dir);
     expect([failed.status, failed.events.at(-1)?.["code"]]).toEqual([4, "interrupted"]);
+    expect(await Bun.file(file).text()).toEndWith("exit status 4 (interrupted)\n");
   });
 
   test("settings that cannot be used with 2, before any connection", async () => {

@@ -1,8 +1,8 @@
 /** The engine's own command line, and images with the binary under test in them. */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import process from "node:process";
+import { ROOT } from "../../.ci/compile.ts";
+import { STAGE } from "../../.ci/image.ts";
 import { BINARY } from "./headgate.ts";
 
 export interface Ended {
@@ -37,28 +37,19 @@ export async function run(
 /** headgate alone, and an application that sleeps beside a copy of it. */
 export const HEADGATE_IMAGE = "headgate-test/headgate:1";
 export const APP_IMAGE = "headgate-test/app:1";
+/** The application: on the pooler's image, which has a shell; nothing is pulled. */
+const APP = 'FROM headgate-test/pgbouncer:1\nCOPY . /\nENTRYPOINT ["sleep"]\nCMD ["3600"]\n';
 
-/** On the pooler's image, which has a shell; nothing is pulled. */
+const ENV = { ...process.env, DOCKER_BUILDKIT: "0" };
+
 export function buildHeadgateImages(): void {
-  const context = mkdtempSync(join(tmpdir(), "headgate-image-"));
-  try {
-    copyFileSync(BINARY, join(context, "headgate"));
-    const listing = execFileSync("ldd", [BINARY], { encoding: "utf8" });
-    for (const [, path = ""] of listing.matchAll(/(\/\S+) \(0x/g)) {
-      mkdirSync(dirname(join(context, "root", path)), { recursive: true });
-      copyFileSync(path, join(context, "root", path));
-    }
-    const base = ["FROM headgate-test/pgbouncer:1", "COPY root/ /", "COPY headgate /headgate"];
-    build(context, HEADGATE_IMAGE, [...base, "USER 65532:65532", 'ENTRYPOINT ["/headgate"]']);
-    build(context, APP_IMAGE, [`FROM ${HEADGATE_IMAGE}`, 'ENTRYPOINT ["sleep"]', 'CMD ["3600"]']);
-  } finally {
-    rmSync(context, { recursive: true });
-  }
+  buildImage(BINARY, HEADGATE_IMAGE);
+  const args = ["build", "--quiet", "--tag", APP_IMAGE, "--file", "-", STAGE];
+  execFileSync("docker", args, { env: ENV, input: APP, stdio: "pipe" });
 }
 
-function build(context: string, tag: string, lines: readonly string[]): void {
-  const file = join(context, "Dockerfile");
-  writeFileSync(file, `${lines.join("\n")}\n`);
-  const env = { ...process.env, DOCKER_BUILDKIT: "0" };
-  execFileSync("docker", ["build", "--quiet", "--tag", tag, context], { env, stdio: "pipe" });
+/** headgate's image, as `npm run image` makes it. */
+export function buildImage(binary: string, tag: string): void {
+  const args = [".ci/image.ts", "--binary", binary, "--tag", tag];
+  execFileSync(process.execPath, args, { cwd: ROOT, env: ENV, stdio: "pipe" });
 }

@@ -17,7 +17,7 @@ if docker info >/dev/null 2>&1; then
 fi
 
 if [ "$(id -u)" != 0 ] || ! PATH=$PATH:/usr/sbin command -v dockerd >/dev/null; then
-  echo "No container engine answers, and this user cannot start one (needs root and dockerd)" >&2
+  echo "No container engine answers, and this user cannot start one: it needs root, and apt-get install docker.io iptables" >&2
   exit 69
 fi
 
