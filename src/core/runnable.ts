@@ -1,9 +1,12 @@
 /** The last look at migrations before any of them runs. */
 
 import { HeadgateError } from "./error.ts";
-import type { Migration } from "./migration.ts";
+import type { Migration, Section } from "./migration.ts";
 import { refusedInside, refusedOutside } from "./refused-outside.ts";
 import { renderCaret } from "./source-position.ts";
+
+/** Parts without a problem. Their text does not change, and a run looks at what is pending once per step. */
+const RUNNABLE: WeakSet<Section> = new WeakSet();
 
 /** Which part of a migration is going to run. */
 export type Direction = "up" | "down";
@@ -35,13 +38,16 @@ function problemsOf(migration: Migration, direction: Direction): readonly string
   if (!options.transaction && direction === "down") {
     return [`${file}: it ran outside a transaction, and such a migration is only reverted by hand`];
   }
+  if (RUNNABLE.has(section)) return [];
   const refused = options.transaction ? refusedInside(section.sql) : refusedOutside(section.sql);
-  return [
+  const problems = [
     ...(options.transaction ? [] : optionProblems(migration)),
     ...refused.map(({ offset, what, why, instead }) =>
       renderCaret(file, text, section.start + offset, `${what} is refused: ${why}; ${instead}`),
     ),
   ];
+  if (problems.length === 0) RUNNABLE.add(section);
+  return problems;
 }
 
 /** It is SET LOCAL around the body, which needs a transaction. */
