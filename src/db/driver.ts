@@ -90,10 +90,6 @@ async function openWatched(
 ): Promise<Socket> {
   const { socket, isPrivate, peer } = await openSocket(target, connectTimeoutMs);
   life.destroySocket = () => void socket.destroy();
-  // Between a socket's error and its close the driver takes statements that it never answers.
-  socket.on("error", (error) => {
-    life.error ??= toDbError(error, 0);
-  });
   if (life.error) socket.destroy();
   boundLogin(life, connectTimeoutMs);
   life.openBeside = (timeoutMs) => openBeside(target, peer, timeoutMs);
@@ -107,6 +103,11 @@ async function openWatched(
     onReady: (isInTransaction) => {
       life.isInTransaction = isInTransaction;
     },
+  });
+  // Between a socket's error and its close the driver takes statements that it never answers. What
+  // the server said before says more.
+  socket.on("error", (error) => {
+    life.error ??= toDbError(error, 0);
   });
   watchAuthentication(socket, isPrivate || target.allowCleartext, (error) => {
     life.isRefused = true;

@@ -43,9 +43,10 @@ export function readAlong(socket: Socket, ears: Ears): void {
     if (isFatal(error)) ears.onFatal(error);
     else if (SHUTDOWN.has(error.server?.sqlState ?? "")) warning = error;
   };
-  socket.on("close", () => {
+  const endIt = (): void => {
     if (warning) ears.onFatal(warning);
-  });
+  };
+  socket.on("error", endIt).on("close", endIt);
   socket.on("data", (chunk: Uint8Array) => {
     const data = Buffer.concat([held, chunk]);
     const { messages, end } = readMessages(data, skip);

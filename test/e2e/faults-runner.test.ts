@@ -289,7 +289,9 @@ test.concurrent(
     const run = await cutOff.done;
     await relay.close();
     expect([run.status, [...appliers([run]).keys()]]).toEqual([0, []]);
-    expect(eventOf(run, "connection.lost")?.["reason"]).toContain("idle-in-transaction timeout");
+    // Its next question may fail before it has read the server's last words.
+    const reason = eventOf(run, "connection.lost")?.["reason"];
+    expect(reason).toMatch(/idle-in-transaction timeout|EPIPE|ECONNRESET/);
     await expectConverged(url, sleepy);
   },
   LONG_MS,

@@ -398,8 +398,16 @@ describe("without the samples and the guard, the same test is red", () => {
         replace:
           "if (now.isGranted) return undefined;\n  if (now.backendStart !== first.backendStart)",
       },
-      { file: "db/terminate.ts", find: "($3::boolean or a.state", replace: "(true or a.state" },
-      { file: "db/terminate.ts", find: "($3::boolean or l.virtual", replace: "(true or l.virtual" },
+      {
+        file: "db/terminate.ts",
+        find: "($3::boolean or a.state",
+        replace: "(true or $3::boolean or a.state",
+      },
+      {
+        file: "db/terminate.ts",
+        find: "($3::boolean or l.virtual",
+        replace: "(true or $3::boolean or l.virtual",
+      },
     );
   }, 60_000);
   afterAll(() => mutant.remove());

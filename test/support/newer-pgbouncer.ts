@@ -11,7 +11,6 @@ import { createScratchFolder } from "./scratch.ts";
 import type { PgbouncerProgram } from "./substrate.ts";
 
 const SUITE = "trixie";
-const MIRROR = "http://deb.debian.org/debian";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const APT_TIMEOUT_MS = 90_000;
 
@@ -38,8 +37,10 @@ export type NewerPgbouncer =
 /** Takes some seconds and 17 MB of downloads. */
 export async function fetchNewerPgbouncer(): Promise<NewerPgbouncer> {
   if (!existsSync(KEYRING)) return { problem: `no ${KEYRING}: this is no Debian` };
+  const archive = archiveOfThisMachine();
+  if (archive === undefined) return { problem: "apt knows no archive of Debian here" };
   const folder = createScratchFolder("newer-pgbouncer");
-  const apt = writeAptConfig(folder);
+  const apt = writeAptConfig(folder, archive);
   for (const args of [["update"], ["download", ...PACKAGES]]) {
     const problem = failureOf("apt-get", args, { cwd: folder, env: { APT_CONFIG: apt } });
     if (problem !== undefined) return { problem };
@@ -52,12 +53,19 @@ export async function fetchNewerPgbouncer(): Promise<NewerPgbouncer> {
   return describe(await programIn(root));
 }
 
-function writeAptConfig(folder: string): string {
+/** Where this machine's own packages come from. */
+function archiveOfThisMachine(): string | undefined {
+  const asked = ["indextargets", "--format", "$(SITE)"];
+  const { stdout } = spawnSync("apt-get", asked, { encoding: "utf8", timeout: APT_TIMEOUT_MS });
+  return stdout?.split("\n").find((site) => /\/debian\/?$/.test(site));
+}
+
+function writeAptConfig(folder: string, archive: string): string {
   for (const each of ["lists/partial", "archives/partial"]) {
     mkdirSync(join(folder, each), { recursive: true });
   }
   const sources = join(folder, "sources.list");
-  writeFileSync(sources, `deb [signed-by=${KEYRING}] ${MIRROR} ${SUITE} main\n`);
+  writeFileSync(sources, `deb [signed-by=${KEYRING}] ${archive} ${SUITE} main\n`);
   writeFileSync(join(folder, "status"), "");
   const config = join(folder, "apt.conf");
   const settings = {
