@@ -84,8 +84,7 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
       for (const migration of plan) {
         const commit = migration === plan.at(-1) ? inside.commit : undefined;
         const job = { migration, run, lockTimeoutMs: request.lockTimeoutMs, frame, commit };
-        const done = await applyMigration(world, connection, place, job);
-        inFlight = [...inFlight, done];
+        inFlight = [...inFlight, await applyMigration(world, connection, place, job)];
       }
     },
     commitFailed: (plan, error) => {
