@@ -8,9 +8,7 @@ import type { RequiredSeeds } from "../flow/required-seeds.ts";
 import type { Seeding } from "../flow/seeding.ts";
 import type { Work } from "../flow/up-task.ts";
 import type { Confirm, Spawn } from "../ports.ts";
-import { exitStatusOfStatus } from "./exit-status.ts";
 import type { Operands } from "./operands.ts";
-import { toApplied, toStatus } from "./report-json.ts";
 import { toJson } from "./to-json.ts";
 
 /** What stdout gets, and the process's exit status. */
@@ -111,6 +109,7 @@ const runUp: Runner = async (world, access, source, { settings, identify, seeds 
     waited_ms: report.waitedMs,
   });
   const { renderUp } = await import("./render.ts");
+  const { toApplied } = await import("./report-json.ts");
   const { path, head, applied, waitedMs } = report;
   const { toSeeds } = await import("./render-seed.ts");
   const seeded = report.seeds && toSeeds(report.seeds);
@@ -153,6 +152,8 @@ const runStatus: Runner = async (world, access, source, { settings, seeds }) => 
   const wish = { policy: settings.policy, seeds: seeds.required };
   const report = await status(world, access, await source.load(), wish);
   const { describeState, renderStatus } = await import("./render.ts");
+  const { toStatus } = await import("./report-json.ts");
+  const { exitStatusOfStatus } = await import("./exit-status.ts");
   return {
     stdout: settings.json
       ? toJson("status", toStatus(report, describeState))
@@ -184,6 +185,7 @@ const runDown: Runner = async (world, access, source, { settings, identify, coun
   const request = { count, lockWaitMs, lockTimeoutMs, lockId, reclaimAfterMs };
   const report = await down(world, access, await source.load(), { request, run: await identify() });
   const { renderDown } = await import("./render.ts");
+  const { toApplied } = await import("./report-json.ts");
   const json = { reverted: report.reverted.map(toApplied), at: report.at ?? null };
   return { stdout: settings.json ? toJson("down", json) : renderDown(report), exitStatus: 0 };
 };

@@ -39,6 +39,11 @@ export interface Target {
   readonly source: string;
 }
 
+/** Whether a connection without TLS is none at all. */
+export function demandsTls({ sslMode }: Pick<Target, "sslMode">): boolean {
+  return sslMode !== "prefer" && sslMode !== "allow";
+}
+
 /**
  * Names a target for logs and errors, without any secret.
  *

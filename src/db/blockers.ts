@@ -10,8 +10,8 @@
  *     concurrent index build lets old snapshots pass, and nobody stands behind it.
  */
 import type { Blocker } from "../core/blocker.ts";
+import { tagComment } from "../core/run-tag.ts";
 import type { Connection, Row } from "../ports.ts";
-import { tagComment } from "./connection.ts";
 
 /** What stands behind the word password is left out. */
 const SESSION = `a.usename::text as role, a.state,

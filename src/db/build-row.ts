@@ -6,7 +6,7 @@ import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
 import type { Connection } from "../ports.ts";
-import type { Run } from "./record.ts";
+import { type Run, rowValues } from "./record.ts";
 
 /** Which row, and whose it must be. */
 export interface Owned {
@@ -20,24 +20,13 @@ export async function recordIntent(
   ledger: LedgerPlace,
   entry: { readonly migration: Migration; readonly run: Run; readonly leaseMs: number | undefined },
 ): Promise<void> {
-  const { migration, run } = entry;
   await connection.bind(
     `insert into ${quoteLedger(ledger)} (version, name, checksum, history, state, breaking, run_id,
   applied_by, tool_version, lease_until)
 values ($1::bigint, $2::text, $3::text, $4::text, 'running', $5::boolean, $6::uuid,
   session_user || '@' || $7::text, $8::text,
   clock_timestamp() + $9::bigint * interval '1 millisecond')`,
-    [
-      migration.version,
-      migration.name,
-      migration.checksum,
-      migration.history,
-      migration.options.breaking,
-      run.id,
-      run.place,
-      run.toolVersion,
-      entry.leaseMs ?? null,
-    ],
+    [...rowValues(entry), entry.leaseMs ?? null],
   );
 }
 

@@ -13,6 +13,7 @@
  * (5) A pooler refuses start-up parameters. So application_name is the only one that is sent.
  */
 import { DbError } from "../core/db-error.ts";
+import { tagComment } from "../core/run-tag.ts";
 import type { Target } from "../core/target.ts";
 import type { Connection, Result, Row, Value } from "../ports.ts";
 import { endLife, type Life, newLife, openDriver } from "./driver.ts";
@@ -83,11 +84,6 @@ export function openConnection(options: ConnectionOptions): Connection {
       leaving = leave(life, sql, unanswered);
     },
   };
-}
-
-/** `run` is a UUID of our own making, so it cannot end the comment. */
-export function tagComment(run: string): string {
-  return `/* headgate:${run} */`;
 }
 
 /**

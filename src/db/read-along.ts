@@ -6,6 +6,7 @@
  */
 import type { Socket } from "node:net";
 import { DbError } from "../core/db-error.ts";
+import { readServerWords } from "../core/server-words.ts";
 
 /** Protocol section "Message Formats": a type byte, then the length of the rest, itself included. */
 const HEADER_LENGTH = 5;
@@ -91,14 +92,6 @@ function isFatal({ server }: DbError): boolean {
 }
 
 function toLost(body: string): DbError {
-  const fields = new Map(body.split("\0").map((field) => [field.charAt(0), field.slice(1)]));
-  const server = {
-    sqlState: fields.get("C") ?? "",
-    severity: fields.get("V") ?? fields.get("S") ?? "",
-    detail: fields.get("D"),
-    hint: fields.get("H"),
-    position: undefined,
-    constraint: undefined,
-  };
-  return new DbError("lost", fields.get("M") ?? "connection lost", { server });
+  const { message, server } = readServerWords(body);
+  return new DbError("lost", message || "connection lost", { server });
 }

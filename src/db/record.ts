@@ -3,7 +3,7 @@ import { sqlStateOf } from "../core/db-error.ts";
 import { quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
-import type { Connection } from "../ports.ts";
+import type { Connection, Value } from "../ports.ts";
 
 /** Who runs, as the ledger remembers it. */
 export interface Run {
@@ -12,6 +12,18 @@ export interface Run {
   /** Where it runs: `host:pid`. The row's applied_by is `role@host:pid`. */
   readonly place: string;
   readonly toolVersion: string;
+}
+
+/** What every row says of its migration and its run: $1 version … $5 breaking, $6 run … $8 tool's version. */
+export function rowValues({
+  migration,
+  run,
+}: {
+  readonly migration: Migration;
+  readonly run: Run;
+}): readonly Value[] {
+  const { version, name, checksum, history, options } = migration;
+  return [version, name, checksum, history, options.breaking, run.id, run.place, run.toolVersion];
 }
 
 /** SQLSTATE of the check in `recordApplied`: a text that is no boolean. */
@@ -32,18 +44,7 @@ export async function recordApplied(
     readonly xactId: string;
   },
 ): Promise<number | undefined> {
-  const { migration, run } = entry;
-  const values = [
-    migration.version,
-    migration.name,
-    migration.checksum,
-    migration.history,
-    migration.options.breaking,
-    run.id,
-    run.place,
-    run.toolVersion,
-    entry.xactId,
-  ];
+  const values = [...rowValues(entry), entry.xactId];
   try {
     const { rows } = await connection.bind(recordMessage(ledger), values);
     return Number(rows[0]?.["duration_ms"]);
@@ -79,25 +80,14 @@ export async function recordFailed(
   ledger: LedgerPlace,
   entry: { readonly migration: Migration; readonly run: Run; readonly error: string },
 ): Promise<void> {
-  const { migration, run } = entry;
   await connection.bind(
     `insert into ${quoteLedger(ledger)} (version, name, checksum, history, state, error, breaking, run_id,
   applied_by, tool_version)
-values ($1::bigint, $2::text, $3::text, $4::text, 'failed', $5::text, $6::boolean, $7::uuid,
-  session_user || '@' || $8::text, $9::text)
+values ($1::bigint, $2::text, $3::text, $4::text, 'failed', $9::text, $5::boolean, $6::uuid,
+  session_user || '@' || $7::text, $8::text)
 on conflict (version) do update
 set state = 'failed', error = excluded.error, run_id = excluded.run_id, finished_at = null`,
-    [
-      migration.version,
-      migration.name,
-      migration.checksum,
-      migration.history,
-      entry.error,
-      migration.options.breaking,
-      run.id,
-      run.place,
-      run.toolVersion,
-    ],
+    [...rowValues(entry), entry.error],
   );
 }
 

@@ -6,7 +6,7 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { DbError } from "../core/db-error.ts";
-import type { HostPort, Target } from "../core/target.ts";
+import { demandsTls, type HostPort, type Target } from "../core/target.ts";
 
 /** Protocol section "SSLRequest": length 8, code 80877103. */
 const SSL_REQUEST: Uint8Array = new Uint8Array([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
@@ -98,10 +98,6 @@ async function encrypted(target: Target, host: Peer, timeoutMs: number): Promise
     // biome-ignore lint/style/useErrorCause: the cause is the third argument's
     throw new DbError("connect", reasonOf(error), { cause: error });
   }
-}
-
-function demandsTls(target: Target): boolean {
-  return target.sslMode !== "prefer" && target.sslMode !== "allow";
 }
 
 /**

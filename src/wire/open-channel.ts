@@ -3,7 +3,7 @@
  * same order and the same words as `db/socket.ts`, on the runtime's own sockets.
  */
 import { DbError } from "../core/db-error.ts";
-import type { HostPort, SslMode, Target } from "../core/target.ts";
+import { demandsTls, type HostPort, type SslMode, type Target } from "../core/target.ts";
 import type { Listener, TlsWish, WirePort } from "../ports.ts";
 import { asChannel, type Channel, type OpenStream } from "./channel.ts";
 import { SSL_REQUEST } from "./messages.ts";
@@ -85,10 +85,6 @@ async function encrypted(
 
 function isByte(bytes: Uint8Array, byte: number): boolean {
   return bytes.length === 1 && bytes[0] === byte;
-}
-
-function demandsTls(target: Target): boolean {
-  return target.sslMode !== "prefer" && target.sslMode !== "allow";
 }
 
 function tlsWish(target: Target, host: string): TlsWish {

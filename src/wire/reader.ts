@@ -1,5 +1,6 @@
 /** What a server says, message by message, however its bytes arrive. */
-import { DbError, type ServerFields } from "../core/db-error.ts";
+import { DbError } from "../core/db-error.ts";
+import { readServerWords, type ServerWords } from "../core/server-words.ts";
 import { concat } from "./messages.ts";
 
 /** A type letter and what follows the length (protocol section "Message Formats"). */
@@ -91,25 +92,9 @@ export class Fields {
   }
 }
 
-/** Section "ErrorResponse": letters with texts. */
-export function serverErrorOf(body: Uint8Array): {
-  readonly message: string;
-  readonly server: ServerFields;
-} {
-  const texts = TEXT.decode(body).split("\0");
-  const fields = new Map(texts.map((field) => [field.charAt(0), field.slice(1)]));
-  const position = Number(fields.get("P"));
-  return {
-    message: fields.get("M") ?? "",
-    server: {
-      sqlState: fields.get("C") ?? "",
-      severity: fields.get("V") ?? fields.get("S") ?? "ERROR",
-      detail: fields.get("D"),
-      hint: fields.get("H"),
-      position: position > 0 ? position : undefined,
-      constraint: fields.get("n"),
-    },
-  };
+/** Sections "ErrorResponse" and "NoticeResponse". */
+export function serverErrorOf(body: Uint8Array): ServerWords {
+  return readServerWords(TEXT.decode(body));
 }
 
 function malformed(): DbError {

@@ -4,6 +4,7 @@
  * same errors. Protocol sections "Simple Query" and "Extended Query".
  */
 import { DbError } from "../core/db-error.ts";
+import { tagComment } from "../core/run-tag.ts";
 import type { Target } from "../core/target.ts";
 import type { Connection, Result, Row, WirePort } from "../ports.ts";
 import type { Channel } from "./channel.ts";
@@ -46,7 +47,7 @@ export function openSession(port: WirePort, options: WireOptions): Connection {
     error: undefined,
     destroy: () => undefined,
   };
-  const prefix = options.tag === undefined ? "" : `/* headgate:${options.tag} */ `;
+  const prefix = options.tag === undefined ? "" : `${tagComment(options.tag)} `;
   const call = (ask: Uint8Array, deadlineMs: number): Promise<Result> =>
     withDeadline(session, deadlineMs, () => exchange(session, ask, prefix.length));
   return {

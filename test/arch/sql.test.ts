@@ -7,7 +7,11 @@ const SOURCES = [...sources("src/db"), ...sources("src/flow"), ...sources("src/c
 
 const CONSTANTS: readonly Constant[] = [
   { path: "src/db/body.ts", text: "sql", reason: "the migration's own text" },
-  { path: "src/db/connection.ts", text: "run", reason: "a UUID of our own making" },
+  {
+    path: "src/db/connection.ts",
+    text: "tagComment(options.tag)",
+    reason: "a UUID of our own making",
+  },
   {
     path: "src/db/connection.ts",
     text: "prefix + text",

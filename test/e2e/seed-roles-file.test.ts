@@ -2,9 +2,9 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadRbacSpec } from "../../src/embed/rbac.ts";
-import { eventOf, headgate, type Run, withUrl } from "../support/headgate.ts";
+import { eventOf, headgate, withUrl } from "../support/headgate.ts";
 import { query, tablesOf } from "../support/query.ts";
+import { permissionsOf, rolesOf, seed, VIEWER, written } from "../support/roles.ts";
 import { createScratchFolder } from "../support/scratch.ts";
 import { EXPECTED, seedCounts, type Template, templateAtHead } from "../support/seeds.ts";
 import { useServers } from "../support/use-servers.ts";
@@ -27,26 +27,6 @@ function rolesFile(roles: unknown): string {
   writeFileSync(file, typeof roles === "string" ? roles : JSON.stringify(roles));
   return file;
 }
-
-function seed(url: string, ...flags: readonly string[]): Promise<Run> {
-  return headgate(["seed", ...flags], withUrl(url));
-}
-
-function written(run: Run): readonly string[] {
-  return run.events.filter(({ event }) => event === "seed.written").map(({ kind }) => `${kind}`);
-}
-
-/** Every role as it is, with the transaction that wrote it. */
-function rolesOf(url: string) {
-  return query(url, "select xmin::text, to_jsonb(r) as role from roles r order by name, id");
-}
-
-async function permissionsOf(name: string): Promise<readonly string[]> {
-  const { roles } = await loadRbacSpec();
-  return roles.find((role) => role.name === name)?.permissions ?? [];
-}
-
-const VIEWER = "select * from roles where name = 'viewer'";
 
 describe("a roles file", () => {
   const OVERRIDE = [{ name: "viewer", scope: "team", permissions: ["tools.read", "a2a.read"] }];

@@ -1,8 +1,8 @@
 /** Roles follow the definition that the binary carries. Each change is written once. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { loadRbacSpec } from "../../src/embed/rbac.ts";
-import { eventOf, headgate, type Run, withUrl } from "../support/headgate.ts";
+import { eventOf, headgate, withUrl } from "../support/headgate.ts";
 import { query } from "../support/query.ts";
+import { permissionsOf, rolesOf, seed, VIEWER, written } from "../support/roles.ts";
 import { type Template, templateAtHead } from "../support/seeds.ts";
 import { useServers } from "../support/use-servers.ts";
 
@@ -17,26 +17,6 @@ async function seeded(): Promise<string> {
   expect((await seed(url)).status).toBe(0);
   return url;
 }
-
-function seed(url: string, ...flags: readonly string[]): Promise<Run> {
-  return headgate(["seed", ...flags], withUrl(url));
-}
-
-function written(run: Run): readonly string[] {
-  return run.events.filter(({ event }) => event === "seed.written").map(({ kind }) => `${kind}`);
-}
-
-/** Every role as it is, with the transaction that wrote it. */
-function rolesOf(url: string) {
-  return query(url, "select xmin::text, to_jsonb(r) as role from roles r order by name, id");
-}
-
-async function permissionsOf(name: string): Promise<readonly string[]> {
-  const { roles } = await loadRbacSpec();
-  return roles.find((role) => role.name === name)?.permissions ?? [];
-}
-
-const VIEWER = "select * from roles where name = 'viewer'";
 
 describe("a system role", () => {
   test.each([

@@ -1,29 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { type Sighting, sightHolder, whyAwake } from "../../src/core/idle-holder.ts";
 import type { Lock } from "../../src/core/locks.ts";
+import { ROW } from "./lock-row.ts";
 
 const RUN = "11111111-2222-3333-4444-555555555555";
 const HOLDER: Lock = {
+  ...ROW,
   kind: "lock-id",
   tool: undefined,
   key: { kind: "bigint", value: 5n },
-  mode: "ExclusiveLock",
-  isGranted: true,
-  pid: 4711,
-  gid: null,
-  isSessionIdle: true,
-  isOurs: false,
-  address: "10.0.0.7:5000",
-  application: "app",
-  user: "me",
-  state: "idle",
-  run: null,
-  xactAgeMs: null,
-  stateAgeMs: 90_000,
-  backendStart: "1.5",
-  stateChange: "2.5",
-  statement: "select 1",
-  blockedBy: [],
 };
 const lock = (changes: Partial<Lock> = {}): Lock => ({ ...HOLDER, ...changes });
 const seen = (changes: Partial<Lock> = {}, idleSinceMs = 10_000): Sighting => ({

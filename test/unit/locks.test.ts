@@ -9,30 +9,11 @@ import {
   type LockRow,
   whyLiving,
 } from "../../src/core/locks.ts";
+import { ROW } from "./lock-row.ts";
 
 const PLACE = { schema: "public", table: "headgate_migrations" };
 const SCOPE = { place: PLACE, database: "app", lockId: undefined };
 
-const ROW: LockRow = {
-  key: { kind: "bigint", value: 42424242424242n },
-  mode: "ExclusiveLock",
-  isGranted: true,
-  pid: 4711,
-  gid: null,
-  isSessionIdle: true,
-  isOurs: false,
-  address: "10.0.0.7:5000",
-  application: "app",
-  user: "me",
-  state: "idle",
-  run: null,
-  xactAgeMs: null,
-  stateAgeMs: 90_000,
-  backendStart: "1.5",
-  stateChange: "2.5",
-  statement: "select 1",
-  blockedBy: [],
-};
 const gate = (row: Partial<LockRow> = {}): LockRow => {
   const { namespace: first, ledger: second } = stepKey(PLACE);
   return { ...ROW, key: { kind: "pair", first, second }, ...row };
