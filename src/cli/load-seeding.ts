@@ -72,13 +72,13 @@ async function loadSeeding(
   };
 }
 
-/** Under `--require-seeds`; needs no variable but that of a roles file. */
-async function loadRequired(
-  settings: Settings,
-  world: SeedWorld,
+/** Under `--require-seeds`; needs no variable but that of a roles file. @throws {HeadgateError} as `loadSeeds` */
+export async function loadRequired(
+  settings: Pick<Settings, "requireSeeds" | "seed" | "seeds" | "roles">,
+  world: Pick<SeedWorld, "env" | "readFile" | "mark" | "readSeeds">,
 ): Promise<RequiredSeeds | undefined> {
   if (!settings.requireSeeds || settings.seed === "none") return undefined;
-  const { fileRoles } = loadSeedSettings(seedInput(settings, world));
+  const { fileRoles } = loadSeedSettings(seedInput({ ...NO_WISH, ...settings }, world));
   const custom = await world.readSeeds(settings.seeds);
   return {
     mode: settings.seed,
@@ -87,8 +87,16 @@ async function loadRequired(
   };
 }
 
+/** Who only asks wishes for nothing. */
+const NO_WISH = {
+  requirePasswordChange: undefined,
+  assignOrphans: false,
+  takeOwned: false,
+  enableAdmin: false,
+} as const;
+
 function seedInput(
-  settings: Settings,
+  settings: Pick<Settings, "roles" | keyof typeof NO_WISH>,
   { env, readFile }: Pick<SeedWorld, "env" | "readFile">,
 ): SeedInput {
   return {

@@ -4,7 +4,7 @@
  */
 import { type CAC, cac } from "cac";
 import { ALIASES, COMMANDS, type CommandName } from "../config/commands.ts";
-import type { Flags } from "../config/config.ts";
+import type { Flags } from "../config/read-settings.ts";
 import { SETTINGS, type Setting, type SettingName } from "../config/settings.ts";
 import type { HeadgateError } from "../core/error.ts";
 import { nearest } from "./nearest.ts";

@@ -1,5 +1,5 @@
 /** `drill`, and each of its runners, from their settings to their report. */
-import type { Flags } from "../config/config.ts";
+import type { Flags } from "../config/read-settings.ts";
 import { SETTINGS, type SettingName } from "../config/settings.ts";
 import { tokenOf } from "../core/drill-scratch.ts";
 import type { Access, World } from "../flow/access.ts";

@@ -1,6 +1,6 @@
 /** One command from its settings to its report. Flows load lazily: a probe pays for none but its own. */
 import type { CommandName, OfflineCommand } from "../config/commands.ts";
-import type { Flags } from "../config/config.ts";
+import type { Flags } from "../config/read-settings.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Access, BundleSource, World } from "../flow/access.ts";
 import { expectBundle, shortOf } from "../flow/expect-bundle.ts";
@@ -17,9 +17,9 @@ export interface Outcome {
   readonly exitStatus: number;
 }
 
-/** A command with all that its flags and variables say. */
+/** A command with all that its flags and variables say; a probe has its own way, `run-probe.ts`. */
 export interface Invoked extends Operands {
-  readonly command: Exclude<CommandName, OfflineCommand>;
+  readonly command: Exclude<CommandName, OfflineCommand | "probe">;
   readonly settings: Settings;
   /** Asked by commands that may write: the run as the ledger remembers it. */
   readonly identify: () => Promise<Work["run"]>;
@@ -55,8 +55,6 @@ export async function run(
       return runUp(world, access, source, invoked);
     case "seed":
       return runSeed(world, access, source, invoked);
-    case "probe":
-      return runProbe(world, access, source, invoked);
     case "wait":
       return (await import("./run-wait.ts")).runWait(world, access, source, invoked);
     case "status":
@@ -131,20 +129,6 @@ const runSeed: Runner = async (world, access, source, { settings, identify, seed
     stdout: settings.json ? toJson("seed", toSeeds(report)) : renderSeed(report),
     exitStatus: 0,
   };
-};
-
-const runProbe: Runner = async (world, access, source, { settings, seeds }) => {
-  const { probe } = await import("../flow/probe.ts");
-  const wish = { policy: settings.policy, seeds: seeds.required };
-  const { isReady, state, head, reason } = await probe(world, access, source.head, wish);
-  const exitStatus = isReady ? 0 : 1;
-  const bundle = shortOf(source.head);
-  if (settings.json) {
-    return { stdout: toJson("probe", { ready: isReady, state, head, bundle, reason }), exitStatus };
-  }
-  if (isReady) return { stdout: `${reason}\n`, exitStatus };
-  world.log("probe.not-ready", { state, head, bundle, reason });
-  return { stdout: "", exitStatus };
 };
 
 const runStatus: Runner = async (world, access, source, { settings, seeds }) => {

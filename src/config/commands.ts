@@ -40,14 +40,42 @@ export const COMMANDS: Readonly<Record<CommandName, string>> = {
   version: "Version, commit and bundle fingerprint",
 };
 
-const OFFLINE: ReadonlySet<CommandName> = new Set(["manifest", "bundle", "install", "version"]);
+const OFFLINE: readonly OfflineCommand[] = ["manifest", "bundle", "install", "version"];
 
 /** Whether the command asks a database. */
 export function needsDatabase(
   command: CommandName,
 ): command is Exclude<CommandName, OfflineCommand> {
-  return !OFFLINE.has(command);
+  return !(OFFLINE as readonly CommandName[]).includes(command);
 }
 
 /** Other names of commands. */
 export const ALIASES: Readonly<Record<string, CommandName>> = { migrate: "up", check: "probe" };
+
+// Lists as they stand and not worked out of one another: every probe would do that again.
+
+/** Those that read or write a ledger that is there to stay. */
+export const LEDGERED: readonly CommandName[] = [
+  "up",
+  "probe",
+  "wait",
+  "seed",
+  "status",
+  "plan",
+  "down",
+  "locks",
+  "resolve",
+  "doctor",
+];
+/** Those that ask a database; a drill brings its own ledger. */
+export const ASKING: readonly CommandName[] = [...LEDGERED, "drill"];
+/** All of them. */
+export const ALL: readonly CommandName[] = [...ASKING, ...OFFLINE];
+/** Those that know what would be, or has been, seeded. */
+export const OF_SEEDS: readonly CommandName[] = ["up", "seed", "plan", "probe", "wait", "status"];
+/** Those that pass the gate. */
+export const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
+/** Those that have to do with the gate, inside it or beside it. */
+export const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
+/** Those that may go past a pooler. */
+export const WITH_DIRECT: readonly CommandName[] = [...NEAR_GATE, "doctor", "drill"];

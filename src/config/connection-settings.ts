@@ -2,12 +2,14 @@
 
 import type { HeadgateError } from "../core/error.ts";
 import type { Target } from "../core/target.ts";
+import { type CommandName, WITH_DIRECT } from "./commands.ts";
 import { parseDatabaseUrl } from "./database-url.ts";
 import { type Env, namingVariables } from "./libpq-env.ts";
 import type { ReadParameters } from "./parameters.ts";
 import { type ResolveContext, type ResolvedTarget, resolveTarget } from "./resolve-target.ts";
 import { readSecretFile, readSecretVariable, type SecretValue } from "./secret-variable.ts";
 import type { ReadFile } from "./service-file.ts";
+import type { Settings } from "./settings.ts";
 import { attempt, settingsError, throwIfAny } from "./settings-error.ts";
 
 /** Strongest first; each has a `_FILE` form. */
@@ -62,6 +64,24 @@ export function loadTargets(input: ConnectionInput): Targets {
   if (main === undefined) throw settingsError("no database is named", NO_DATABASE_HINT);
   const ignored = [...main.ignored, ...(direct?.ignored ?? [])];
   return { main: main.target, direct: direct?.target, ignored: [...new Set(ignored)] };
+}
+
+/** As `loadTargets`, for a command as it was asked for. @throws {HeadgateError} `config-invalid` */
+export function loadConnection(
+  command: CommandName,
+  settings: Pick<Settings, "databaseUrlFile" | "allowCleartext"> &
+    Partial<Pick<Settings, "direct">>,
+  env: Env,
+  readFile: ReadFile,
+): Targets {
+  const { databaseUrlFile, allowCleartext } = settings;
+  const direct = settings.direct === "auto" ? "auto" : undefined;
+  const needsDirect = WITH_DIRECT.includes(command);
+  return loadTargets({
+    env,
+    readFile,
+    flags: { databaseUrlFile, direct, needsDirect, allowCleartext },
+  });
 }
 
 function loadMain(input: ConnectionInput): ResolvedTarget {

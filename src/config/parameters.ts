@@ -36,7 +36,7 @@ export interface ReadParameters {
   readonly ignored: readonly string[];
 }
 
-const HONOURED: ReadonlySet<string> = new Set<Parameter>([
+const HONOURED: readonly Parameter[] = [
   "host",
   "port",
   "user",
@@ -54,29 +54,26 @@ const HONOURED: ReadonlySet<string> = new Set<Parameter>([
   "passfile",
   "service",
   "servicefile",
-]);
+];
 
 /** libpq's parameters whose absence changes nothing that a user could miss. */
-const SILENT: ReadonlySet<string> = new Set(
-  `keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout channel_binding
+const SILENT = `keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout channel_binding
   gssencmode krbsrvname gsslib gssdelegation client_encoding fallback_application_name load_balance_hosts
-  sslcompression sslsni sslnegotiation sslcertmode min_protocol_version max_protocol_version`.split(
-    /\s+/,
-  ),
-);
+  sslcompression sslsni sslnegotiation sslcertmode min_protocol_version max_protocol_version`;
 
 /** libpq's others, and those of well-known poolers, drivers and ORMs: they prove that a query begins. */
-const FOREIGN: ReadonlySet<string> = new Set(
-  `hostaddr sslcrl sslcrldir sslpassword requirepeer require_auth replication requiressl
+const FOREIGN = `hostaddr sslcrl sslcrldir sslpassword requirepeer require_auth replication requiressl
   ssl_min_protocol_version ssl_max_protocol_version ssl sslaccept sslidentity sslinline
   pgbouncer schema connection_limit pool_timeout socket_timeout statement_cache_size
   statement_timeout lock_timeout idle_in_transaction_session_timeout prepared_statements
   prepared_statement_cache_size pool_size pool_max_conns max_overflow default_query_exec_mode supa
   currentSchema ApplicationName loginTimeout prepareThreshold preferQueryMode pool encoding adapter
-  timezone TimeZone datestyle async_fallback prepared_statement_name_func x-migrations-table`.split(
-    /\s+/,
-  ),
-);
+  timezone TimeZone datestyle async_fallback prepared_statement_name_func x-migrations-table`;
+
+/** Most addresses name none of them, and are spared a table. */
+function isIn(words: string, name: string): boolean {
+  return words.split(/\s+/).includes(name);
+}
 
 /** drivers' `ssl=`, in sslmode's words; any other value must be one of sslmode's own. */
 const SSL_WORDS: Readonly<Record<string, string>> = {
@@ -89,7 +86,7 @@ const SSL_WORDS: Readonly<Record<string, string>> = {
 
 /** True for a name that somebody is known to write into a database URL. Case matters, as in libpq. */
 export function isKnownParameter(name: string): boolean {
-  return HONOURED.has(name) || SILENT.has(name) || FOREIGN.has(name);
+  return isHonoured(name) || isIn(SILENT, name) || isIn(FOREIGN, name);
 }
 
 /**
@@ -105,7 +102,7 @@ export function sortParameters(
   const given = pairs.filter(([, value]) => value !== "");
   for (const [name, value] of given) {
     if (isHonoured(name)) settings[name] = { value, origin: originOf(name) };
-    else if (name !== "ssl" && !SILENT.has(name)) ignored.add(name);
+    else if (name !== "ssl" && !isIn(SILENT, name)) ignored.add(name);
   }
   const ssl = given.findLast(([name]) => name === "ssl")?.[1];
   if (ssl === undefined || settings.sslmode !== undefined)
@@ -115,5 +112,5 @@ export function sortParameters(
 }
 
 function isHonoured(name: string): name is Parameter {
-  return HONOURED.has(name);
+  return (HONOURED as readonly string[]).includes(name);
 }

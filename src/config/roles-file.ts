@@ -5,16 +5,22 @@ import { roleKey } from "../core/merge-roles.ts";
 import { PERMISSIONS } from "../core/permission.ts";
 import type { RoleSpec } from "../core/rbac.ts";
 import { locate, printable } from "../core/source-position.ts";
-import { parsed, type TextSchema } from "./setting-values.ts";
+import { type Reader, reader } from "./reader.ts";
 import { settingsError } from "./settings-error.ts";
 
 /** Characters of a value that a problem shows. */
 const SHOWN_MAX = 60;
 
 /** A role's name, without blanks around it. */
-export const toRoleName: TextSchema<string> = parsed(
+export const toRoleName: Reader<string> = reader(
   (text) => (/^\P{Cc}{1,255}$/u.test(text) ? text : undefined),
   "must have 1 to 255 characters and no control character",
+);
+
+const nameSchema = v.pipe(
+  v.string(toRoleName.must),
+  v.transform((text) => toRoleName.read(text) ?? ""),
+  v.minLength(1, toRoleName.must),
 );
 
 const scopeSchema = v.picklist(
@@ -30,7 +36,7 @@ const permissionSchema = v.custom<string>(
 const roleSchema = v.pipe(
   v.object(
     {
-      name: toRoleName,
+      name: nameSchema,
       scope: scopeSchema,
       permissions: v.array(permissionSchema, "must be an array of permissions"),
       description: v.optional(

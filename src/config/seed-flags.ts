@@ -1,12 +1,9 @@
 /** The flags about seeding; a part of `SETTINGS`. */
 import type { CommandName } from "./commands.ts";
+import { PROBE_SETTINGS } from "./probe-settings.ts";
 import type { Setting } from "./settings.ts";
 
 const SEEDING: readonly CommandName[] = ["up", "seed"];
-/** Those that know what would be, or has been, seeded. */
-const OF_SEEDS: readonly CommandName[] = ["up", "seed", "plan", "probe", "wait", "status"];
-/** Also who packs them. */
-const WITH_FILES: readonly CommandName[] = [...OF_SEEDS, "bundle"];
 
 /** Their names. */
 export type SeedFlag =
@@ -24,37 +21,14 @@ export type SeedFlag =
   | "withoutConstraints"
   | "noLedger";
 
+const { seed, seeds, roles, requireSeeds } = PROBE_SETTINGS;
+
 /** In the order of the help. */
 export const SEED_SETTINGS: Readonly<Record<SeedFlag, Setting>> = {
-  seed: {
-    flag: "seed",
-    argument: "<mode>",
-    variables: ["HEADGATE_SEED"],
-    default: "auto",
-    commands: ["up", "plan", "probe", "wait", "status"],
-    help: "auto: where the gateway's tables are; rbac: they must be; none",
-  },
-  seeds: {
-    flag: "seeds",
-    argument: "<folder>",
-    variables: ["HEADGATE_SEEDS"],
-    commands: WITH_FILES,
-    help: "Idempotent .sql files to run whenever one has changed",
-  },
-  roles: {
-    flag: "roles",
-    argument: "<file>",
-    variables: ["HEADGATE_ROLES"],
-    commands: OF_SEEDS,
-    help: "JSON file of additional roles",
-  },
-  requireSeeds: {
-    flag: "require-seeds",
-    variables: ["HEADGATE_REQUIRE_SEEDS"],
-    default: "false",
-    commands: ["probe", "wait", "status"],
-    help: "Ready only when the seeds of this version are recorded too",
-  },
+  seed,
+  seeds,
+  roles,
+  requireSeeds,
   seedFailure: {
     flag: "seed-failure",
     argument: "<mode>",

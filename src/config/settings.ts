@@ -7,11 +7,12 @@ import type { Scratch } from "../core/drill-scratch.ts";
 import type { Level } from "../core/events.ts";
 import type { Policy } from "../core/head.ts";
 import type { LedgerName } from "../core/ledger.ts";
-import { COMMANDS, type CommandName, needsDatabase } from "./commands.ts";
+import { type CommandName, GATED, NEAR_GATE, WITH_DIRECT } from "./commands.ts";
 import { DRILL_SETTINGS } from "./drill-settings.ts";
 import { MANIFEST_SETTINGS } from "./manifest-settings.ts";
 import { OPERATOR_SETTINGS } from "./operator-settings.ts";
 import { PACK_SETTINGS } from "./pack-settings.ts";
+import { PROBE_SETTINGS } from "./probe-settings.ts";
 import { SEED_SETTINGS } from "./seed-flags.ts";
 
 /** One row of the table: where a setting comes from, and who has it. */
@@ -27,15 +28,6 @@ export interface Setting {
   readonly commands: readonly CommandName[];
   readonly help: string;
 }
-
-const ALL: readonly CommandName[] = Object.keys(COMMANDS) as CommandName[];
-const ASKING: readonly CommandName[] = ALL.filter(needsDatabase);
-/** A drill brings its own migrations and its own ledger. */
-const LEDGERED: readonly CommandName[] = ASKING.filter((name) => name !== "drill");
-const GATED: readonly CommandName[] = ["up", "seed", "down", "resolve"];
-/** Those that have to do with the gate, inside it or beside it. */
-const NEAR_GATE: readonly CommandName[] = [...GATED, "locks"];
-const WITH_DIRECT: readonly CommandName[] = [...NEAR_GATE, "doctor", "drill"];
 
 /** Every setting, parsed. Durations are in milliseconds. */
 export interface Settings {
@@ -117,30 +109,14 @@ export interface Settings {
 /** A key of `SETTINGS`. */
 export type SettingName = keyof Settings;
 
+const { dir, ledger, databaseUrlFile, connectTimeout, allowCleartext } = PROBE_SETTINGS;
+const { policy, expectBundle, timeout, json, logFormat, logLevel, envFile } = PROBE_SETTINGS;
+
 /** In the order of the help. */
 export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
-  dir: {
-    flag: "dir",
-    argument: "<folder>",
-    variables: ["HEADGATE_DIR"],
-    commands: [...LEDGERED, "manifest", "version"],
-    help: "Migrations of this folder instead of the embedded ones",
-  },
-  ledger: {
-    flag: "ledger",
-    argument: "<name>",
-    variables: ["HEADGATE_LEDGER"],
-    default: "headgate_migrations",
-    commands: [...LEDGERED, "manifest"],
-    help: "Ledger table, schema.table or table",
-  },
-  databaseUrlFile: {
-    flag: "database-url-file",
-    argument: "<file>",
-    variables: [],
-    commands: ASKING,
-    help: "File that holds the database URL; wins over every variable",
-  },
+  dir,
+  ledger,
+  databaseUrlFile,
   direct: {
     flag: "direct",
     argument: "<mode>",
@@ -149,43 +125,11 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     commands: WITH_DIRECT,
     help: "auto: use DIRECT_URL or DATABASE_URL_UNPOOLED for the gate; off",
   },
-  connectTimeout: {
-    flag: "connect-timeout",
-    argument: "<duration>",
-    variables: ["HEADGATE_CONNECT_TIMEOUT"],
-    commands: ASKING,
-    help: "For each step: TCP, TLS, login; wins over the URL (5s)",
-  },
-  allowCleartext: {
-    flag: "allow-cleartext",
-    variables: ["HEADGATE_ALLOW_CLEARTEXT"],
-    default: "false",
-    commands: ASKING,
-    help: "Send a cleartext password without TLS when the server asks for one",
-  },
-  policy: {
-    flag: "policy",
-    argument: "<policy>",
-    variables: ["HEADGATE_POLICY"],
-    default: "at-least",
-    commands: ["up", "probe", "wait", "status", "plan"],
-    help: "at-least: a newer schema is ready unless breaking; exact: it is not",
-  },
-  expectBundle: {
-    flag: "expect-bundle",
-    argument: "<fingerprint>",
-    variables: ["HEADGATE_EXPECT_BUNDLE"],
-    commands: ["up", "probe", "wait"],
-    help: "Refuse to run with another bundle (8 digits or more)",
-  },
-  timeout: {
-    flag: "timeout",
-    argument: "<duration>",
-    variables: ["HEADGATE_TIMEOUT"],
-    default: "900ms",
-    commands: ["probe", "manifest"],
-    help: "Total budget: start, look-up, connect, TLS, authentication, query",
-  },
+  connectTimeout,
+  allowCleartext,
+  policy,
+  expectBundle,
+  timeout,
   lockWait: {
     flag: "lock-wait",
     argument: "<duration>",
@@ -273,29 +217,9 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   ...MANIFEST_SETTINGS,
   ...DRILL_SETTINGS,
   ...PACK_SETTINGS,
-  json: {
-    flag: "json",
-    variables: ["HEADGATE_JSON"],
-    default: "false",
-    commands: ALL,
-    help: "One JSON object on stdout",
-  },
-  logFormat: {
-    flag: "log-format",
-    argument: "<format>",
-    variables: ["HEADGATE_LOG_FORMAT"],
-    default: "auto",
-    commands: ASKING,
-    help: "json, text, or auto: text on a terminal, else json",
-  },
-  logLevel: {
-    flag: "log-level",
-    argument: "<level>",
-    variables: ["HEADGATE_LOG_LEVEL"],
-    default: "info",
-    commands: ASKING,
-    help: "debug, info, warn or error",
-  },
+  json,
+  logFormat,
+  logLevel,
   terminationLog: {
     flag: "termination-log",
     argument: "<file>",
@@ -303,11 +227,5 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     commands: ["up", "seed", "wait"],
     help: "File for a failure's reason; else /dev/termination-log if there",
   },
-  envFile: {
-    flag: "env-file",
-    argument: "<file>",
-    variables: ["HEADGATE_ENV_FILE"],
-    commands: ASKING,
-    help: "KEY=value lines to add to the environment, which wins",
-  },
+  envFile,
 };

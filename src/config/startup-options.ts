@@ -20,6 +20,7 @@ export interface StartupOptions {
  * ```
  */
 export function parseStartupOptions(text: string): StartupOptions {
+  if (text === "") return { searchPath: undefined, ignored: [] };
   let searchPath: string | undefined;
   const ignored = new Set<string>();
   for (const assignment of assignments(text)) {

@@ -3,7 +3,7 @@
  * `probe`, `status` and `up`; `test/unit/head.test.ts` is the table.
  */
 import { HeadgateError } from "./error.ts";
-import { type Ledger, type LedgerRow, rowsOf, type Tip } from "./ledger.ts";
+import { type Ledger, type LedgerRow, rowsOf, type Tip, type TipRow } from "./ledger.ts";
 import type { Migration, NonEmpty } from "./migration.ts";
 
 /** One disagreement between ledger and bundle. */
@@ -34,9 +34,9 @@ export interface Head {
 /** As `HeadState`, from the ledger's end alone: no list of pending migrations. */
 export type TipState =
   | { readonly kind: "drifted"; readonly drift: Drift }
-  | { readonly kind: "interrupted"; readonly row: LedgerRow }
-  | { readonly kind: "running"; readonly row: LedgerRow }
-  | { readonly kind: "ahead"; readonly extra: NonEmpty<LedgerRow>; readonly breaking: boolean }
+  | { readonly kind: "interrupted"; readonly row: TipRow }
+  | { readonly kind: "running"; readonly row: TipRow }
+  | { readonly kind: "ahead"; readonly extra: NonEmpty<TipRow>; readonly breaking: boolean }
   | { readonly kind: "fresh" }
   | { readonly kind: "behind"; readonly at: number }
   | { readonly kind: "at-head" };
@@ -110,16 +110,20 @@ export function isReady(state: HeadState | TipState, policy: Policy): boolean {
   return state.kind === "ahead" && policy === "at-least" && !state.breaking;
 }
 
-function unfinishedState(row: LedgerRow): {
+function unfinishedState<Row extends TipRow>(
+  row: Row,
+): {
   readonly kind: "running" | "interrupted";
-  readonly row: LedgerRow;
+  readonly row: Row;
 } {
   return { kind: row.state === "running" && row.alive ? "running" : "interrupted", row };
 }
 
-function aheadOrAtHead(
-  above: readonly LedgerRow[],
-): { readonly kind: "at-head" } | Extract<HeadState, { readonly kind: "ahead" }> {
+function aheadOrAtHead<Row extends TipRow>(
+  above: readonly Row[],
+):
+  | { readonly kind: "at-head" }
+  | { readonly kind: "ahead"; readonly extra: NonEmpty<Row>; readonly breaking: boolean } {
   if (!isNonEmpty(above)) return { kind: "at-head" };
   return { kind: "ahead", extra: above, breaking: above.some((row) => row.breaking) };
 }

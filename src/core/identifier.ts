@@ -1,9 +1,9 @@
 /** Names that go into SQL text. Everything else travels as a bind parameter. */
+import { isAscii } from "./ascii.ts";
 import type { LedgerName, LedgerPlace } from "./ledger.ts";
 
 /** PostgreSQL cuts longer names silently, and two ledgers would become one. */
 const NAME_LIMIT_BYTES = 63;
-const PART: RegExp = /^(?:"((?:[^"\0]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))/u;
 
 /**
  * A name as SQL text, whatever it holds.
@@ -42,8 +42,12 @@ export function parseLedgerName(text: string): LedgerName | undefined {
   return { schema: first.name, table: second.name };
 }
 
+/** Made when needed: a class of all letters is large, and a probe's ledger is seldom named in any other. */
+const PART = (): RegExp => /^(?:"((?:[^"\0]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))/u;
+const ASCII_PART = (): RegExp => /^(?:"((?:[^"\0]|"")+)"|([A-Za-z_][A-Za-z0-9_$]*))/;
+
 function parsePart(text: string): { readonly name: string; readonly rest: string } | undefined {
-  const match = PART.exec(text);
+  const match = (isAscii(text) ? ASCII_PART() : PART()).exec(text);
   if (!match) return undefined;
   const name = match[1]?.replaceAll('""', '"') ?? match[2]?.toLowerCase() ?? "";
   if (new TextEncoder().encode(name).length > NAME_LIMIT_BYTES) return undefined;

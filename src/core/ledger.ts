@@ -3,19 +3,13 @@
 /** `running` and `failed` are unfinished. */
 export type RowState = "applied" | "running" | "failed";
 
-/** One row of the ledger. */
-export interface LedgerRow {
+/** As much of a row as the ledger's end is judged by. */
+export interface TipRow {
   readonly version: number;
   readonly name: string;
-  /** SHA-256 of the migration's text, lower-case hex. */
-  readonly checksum: string;
   /** SHA-256 over the previous row's history, the version and the checksum. */
   readonly history: string;
   readonly state: RowState;
-  /** Why it is not finished, as the server or the runner put it. */
-  readonly error: string | null;
-  /** How many statements of a migration outside a transaction are done; 0 for every other. */
-  readonly statementsDone: number;
   /** True: a binary that does not know this version must not run against the schema. */
   readonly breaking: boolean;
   /** The run that wrote the row; its statements carry the same token. */
@@ -24,6 +18,16 @@ export interface LedgerRow {
   readonly alive: boolean;
   /** True when it was finished within the last second: somebody is at work on the ledger. */
   readonly isRecent: boolean;
+}
+
+/** One row of the ledger. */
+export interface LedgerRow extends TipRow {
+  /** SHA-256 of the migration's text, lower-case hex. */
+  readonly checksum: string;
+  /** Why it is not finished, as the server or the runner put it. */
+  readonly error: string | null;
+  /** How many statements of a migration outside a transaction are done; 0 for every other. */
+  readonly statementsDone: number;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
   readonly durationMs: number | null;
@@ -42,11 +46,11 @@ export type Tip =
   | {
       readonly kind: "present";
       /** The row of the bundle's head, if there is one. */
-      readonly head: LedgerRow | undefined;
+      readonly head: TipRow | undefined;
       /** Rows above the bundle's head, ascending. */
-      readonly above: readonly LedgerRow[];
+      readonly above: readonly TipRow[];
       /** The highest row below the bundle's head. */
-      readonly below: LedgerRow | undefined;
+      readonly below: TipRow | undefined;
     };
 
 /** Where the ledger stands, in the server's own spelling. */

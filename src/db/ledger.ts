@@ -2,11 +2,11 @@
  * The ledger's SQL. Readers name columns and only read: no function here but `createLedger`,
  * `recordApplied`, `recordFailed` and `removeRow` writes, and no reader creates what it reads.
  */
-import * as v from "valibot";
 import { INVALID_SCHEMA_NAME, sqlStateOf, UNDEFINED_TABLE } from "../core/db-error.ts";
 import { integerLiteral, quoteLedger } from "../core/identifier.ts";
-import type { Ledger, LedgerName, LedgerPlace, LedgerRow, Tip } from "../core/ledger.ts";
-import type { Connection, Result } from "../ports.ts";
+import type { Ledger, LedgerName, LedgerPlace, LedgerRow, Tip, TipRow } from "../core/ledger.ts";
+import type { Connection, Result, Row } from "../ports.ts";
+import { flagIn, momentIn, numberIn, orNull, textIn, wordIn } from "./columns.ts";
 
 /** The layout's number; it stands in the table's comment, so that a person can look it up. */
 export const LEDGER_LAYOUT = 1;
@@ -16,31 +16,15 @@ const COLUMNS = `version, name, checksum, history, state, error, statements_done
   coalesce(finished_at > clock_timestamp() - interval '1 second', false) as is_recent,
   started_at, finished_at, duration_ms, applied_by, tool_version`;
 
-const number = v.pipe(v.union([v.string(), v.number()]), v.transform(Number), v.safeInteger());
-const text = v.nullable(v.string());
-const rowSchema = v.object({
-  version: number,
-  name: v.string(),
-  checksum: v.string(),
-  history: v.string(),
-  state: v.picklist(["applied", "running", "failed"]),
-  error: text,
-  statements_done: number,
-  breaking: v.boolean(),
-  run_id: text,
-  alive: v.boolean(),
-  is_recent: v.boolean(),
-  started_at: v.nullable(v.date()),
-  finished_at: v.nullable(v.date()),
-  duration_ms: v.nullable(number),
-  applied_by: text,
-  tool_version: text,
-});
+/** What the end of the ledger is judged by. */
+const TIP_COLUMNS = `version, name, history, state, breaking, run_id::text as run_id,
+  coalesce(lease_until > clock_timestamp(), false) as alive,
+  coalesce(finished_at > clock_timestamp() - interval '1 second', false) as is_recent`;
 
 /**
  * All rows, ascending by version. A missing table is an answer, outside a transaction.
  *
- * @throws {DbError} as the server says; a table of another shape is 42703 or a `ValiError`.
+ * @throws {DbError} as the server says; a table of another shape is 42703 or a `ShapeError`.
  */
 export async function readLedger(
   connection: Connection,
@@ -49,7 +33,7 @@ export async function readLedger(
   const rows = await rowsOrAbsent(
     connection.run(`select ${COLUMNS} from ${quoteLedger(ledger)} order by version`),
   );
-  return rows ? { kind: "present", rows } : { kind: "absent" };
+  return rows ? { kind: "present", rows: rows.map(toLedgerRow) } : { kind: "absent" };
 }
 
 /** The rows from `version` on, ascending. @throws {DbError} also when the table is missing. */
@@ -75,13 +59,13 @@ export async function readTip(
 ): Promise<Tip> {
   const table = quoteLedger(ledger);
   const head = integerLiteral(headVersion);
-  const rows = await rowsOrAbsent(
-    connection.run(`select * from (
-  (select ${COLUMNS} from ${table} where version < ${head} order by version desc limit 1)
+  const found = await rowsOrAbsent(
+    connection.run(`(select ${TIP_COLUMNS} from ${table} where version < ${head} order by version desc limit 1)
   union all
-  (select ${COLUMNS} from ${table} where version >= ${head} order by version)) as tip order by version`),
+  (select ${TIP_COLUMNS} from ${table} where version >= ${head}) order by version`),
   );
-  if (!rows) return { kind: "absent" };
+  if (!found) return { kind: "absent" };
+  const rows = found.map(toTipRow);
   return {
     kind: "present",
     head: rows.find((row) => row.version === headVersion),
@@ -90,9 +74,9 @@ export async function readTip(
   };
 }
 
-async function rowsOrAbsent(pending: Promise<Result>): Promise<readonly LedgerRow[] | undefined> {
+async function rowsOrAbsent(pending: Promise<Result>): Promise<readonly Row[] | undefined> {
   try {
-    return (await pending).rows.map(toLedgerRow);
+    return (await pending).rows;
   } catch (error) {
     const state = sqlStateOf(error);
     if (state === UNDEFINED_TABLE || state === INVALID_SCHEMA_NAME) return undefined;
@@ -100,25 +84,30 @@ async function rowsOrAbsent(pending: Promise<Result>): Promise<readonly LedgerRo
   }
 }
 
-function toLedgerRow(raw: unknown): LedgerRow {
-  const row = v.parse(rowSchema, raw);
+function toTipRow(row: Row): TipRow {
   return {
-    version: row.version,
-    name: row.name,
-    checksum: row.checksum,
-    history: row.history,
-    state: row.state,
-    error: row.error,
-    statementsDone: row.statements_done,
-    breaking: row.breaking,
-    runId: row.run_id,
-    alive: row.alive,
-    isRecent: row.is_recent,
-    startedAt: row.started_at,
-    finishedAt: row.finished_at,
-    durationMs: row.duration_ms,
-    appliedBy: row.applied_by,
-    toolVersion: row.tool_version,
+    version: numberIn(row, "version"),
+    name: textIn(row, "name"),
+    history: textIn(row, "history"),
+    state: wordIn(row, "state", ["applied", "running", "failed"]),
+    breaking: flagIn(row, "breaking"),
+    runId: orNull(row, "run_id", textIn),
+    alive: flagIn(row, "alive"),
+    isRecent: flagIn(row, "is_recent"),
+  };
+}
+
+function toLedgerRow(row: Row): LedgerRow {
+  return {
+    ...toTipRow(row),
+    checksum: textIn(row, "checksum"),
+    error: orNull(row, "error", textIn),
+    statementsDone: numberIn(row, "statements_done"),
+    startedAt: orNull(row, "started_at", momentIn),
+    finishedAt: orNull(row, "finished_at", momentIn),
+    durationMs: orNull(row, "duration_ms", numberIn),
+    appliedBy: orNull(row, "applied_by", textIn),
+    toolVersion: orNull(row, "tool_version", textIn),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Does anybody alive work on an unfinished row? Looked up, never found out by taking a lock. */
 import { runKey } from "../core/gate-key.ts";
 import { quoteLedger } from "../core/identifier.ts";
-import type { LedgerPlace, LedgerRow } from "../core/ledger.ts";
+import type { LedgerPlace, TipRow } from "../core/ledger.ts";
 import type { Connection, Value } from "../ports.ts";
 
 const RUN_LOCK = `select from pg_locks l
@@ -24,7 +24,7 @@ const RUN_STATEMENT = `select a.pid from pg_stat_activity a
 export async function isAlive(
   connection: Connection,
   place: LedgerPlace,
-  row: LedgerRow,
+  row: TipRow,
   ownPid?: number,
 ): Promise<boolean> {
   if (row.alive) return true;
@@ -47,7 +47,7 @@ export async function isAlive(
 export async function cancelOrphans(
   connection: Connection,
   place: LedgerPlace,
-  row: LedgerRow,
+  row: TipRow,
 ): Promise<readonly number[]> {
   const { rows } = await connection.bind(
     `select orphan.pid from (${RUN_STATEMENT}) as orphan
@@ -60,7 +60,7 @@ where case when exists (${RUN_LOCK}) or exists (
   return rows.map((each) => Number(each["pid"]));
 }
 
-function keys(place: LedgerPlace, row: LedgerRow, ownPid: number | undefined): readonly Value[] {
+function keys(place: LedgerPlace, row: TipRow, ownPid: number | undefined): readonly Value[] {
   const key = runKey(place);
   return [key.namespace >>> 0, key.ledger >>> 0, row.runId, ownPid ?? null];
 }

@@ -94,7 +94,7 @@ function isOfAnotherShape(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   const sqlState = sqlStateOf(error) ?? "";
   const isMisfit = sqlState.startsWith("42") && sqlState !== INSUFFICIENT_PRIVILEGE;
-  return isMisfit || error.name === "ValiError";
+  return isMisfit || error.name === "ShapeError" || error.name === "ValiError";
 }
 
 function isDbError(error: unknown): error is DbError {

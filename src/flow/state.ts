@@ -7,6 +7,7 @@ import {
   type LedgerRow,
   rowsOf,
   type Tip,
+  type TipRow,
 } from "../core/ledger.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
 import type { Target } from "../core/target.ts";
@@ -95,12 +96,12 @@ function isSameRow(one: LedgerRow, other: LedgerRow): boolean {
   return (["version", "checksum", "history", "state", "runId"] as const).every(same);
 }
 
-async function settle(
+async function settle<Row extends TipRow>(
   connection: Connection,
   name: LedgerName | LedgerPlace,
-  row: LedgerRow,
+  row: Row,
   ownPid?: number,
-): Promise<LedgerRow> {
+): Promise<Row> {
   const place = await resolvePlace(connection, name);
   return { ...row, alive: await isAlive(connection, place, row, ownPid) };
 }

@@ -1,4 +1,5 @@
 /** Which migrations a run is about, with those that are embedded as the last choice. */
+import { HEAD, loadEmbedded } from "../embed/source.ts";
 import { openSource, type Source } from "../runtime/bundle-source.ts";
 import type { Start } from "../runtime/cargo.ts";
 
@@ -9,5 +10,5 @@ import type { Start } from "../runtime/cargo.ts";
  * @throws {HeadgateError} `bundle-invalid` when the folder cannot be used or the executable is damaged
  */
 export function sourceOf(folder: string | undefined, start: Start | undefined): Promise<Source> {
-  return openSource({ folder, start, embedded: () => import("../embed/source.ts") });
+  return openSource({ folder, start, embedded: { HEAD, loadEmbedded } });
 }

@@ -1,19 +1,12 @@
 /** The commands that need no database. */
 import type { Operands } from "../cli/operands.ts";
-import type { BuildInfo } from "../cli/render-version.ts";
 import type { Outcome } from "../cli/run.ts";
 import type { OfflineCommand } from "../config/commands.ts";
 import type { Settings } from "../config/settings.ts";
 import { COMMIT, TARGET, VERSION } from "../embed/version.ts";
-import type { Start } from "../runtime/cargo.ts";
 import { sourceOf } from "./bundle-source.ts";
-
-/** What `process` knows of this executable. */
-export interface Program {
-  /** Undefined: headgate runs from source. */
-  readonly start: Start | undefined;
-  readonly runtimes: BuildInfo["runtimes"];
-}
+import { startOf } from "./reach.ts";
+import type { Program } from "./shape.ts";
 
 /** Runs one of them. @throws {HeadgateError} whatever the command throws */
 export function offline(
@@ -29,32 +22,36 @@ export function offline(
 
 /** `version`, and the flag of that name. */
 export async function version(
-  { start, runtimes }: Program,
+  program: Program,
   { dir, json }: Partial<Pick<Settings, "dir" | "json">>,
 ): Promise<Outcome> {
-  const { head, origin } = await sourceOf(dir, start);
+  const { head, origin } = await sourceOf(dir, startOf(program));
   const { renderVersion } = await import("../cli/render-version.ts");
-  const build = { version: VERSION, commit: COMMIT, target: TARGET, runtimes };
+  const build = { version: VERSION, commit: COMMIT, target: TARGET, runtimes: program.versions };
   return { stdout: renderVersion({ ...build, head, origin }, json === true), exitStatus: 0 };
 }
 
 async function manifest(
-  { start }: Program,
+  program: Program,
   { format }: Operands,
   settings: Settings,
 ): Promise<Outcome> {
   if (format === undefined) throw new TypeError("manifest always has a format");
-  const { head } = await sourceOf(settings.dir, start);
+  const { head } = await sourceOf(settings.dir, startOf(program));
   const { runManifest } = await import("../cli/run-manifest.ts");
   const { writeFolder } = await import("../runtime/write-folder.ts");
   return runManifest(settings, format, { head, version: VERSION, writeFolder });
 }
 
 async function pack(
-  { start }: Program,
+  program: Program,
   { command, folder }: Operands & { readonly command: "bundle" | "install" },
   settings: Settings,
 ): Promise<Outcome> {
   const { runPack } = await import("../cli/run-pack.ts");
-  return runPack({ command, settings, folder }, await import("../runtime/pack.ts"), start);
+  return runPack(
+    { command, settings, folder },
+    await import("../runtime/pack.ts"),
+    startOf(program),
+  );
 }

@@ -26,7 +26,7 @@ export interface Places {
   readonly folder: string | undefined;
   /** Undefined: headgate runs from source, and nothing is carried. */
   readonly start: Start | undefined;
-  readonly embedded: () => Promise<Embedded>;
+  readonly embedded: Embedded;
 }
 
 /**
@@ -38,7 +38,7 @@ export async function openSource({ folder, start, embedded }: Places): Promise<S
   if (folder !== undefined) return folderSource(folder);
   const cargo = start && (await readCargo(ownFile(start)));
   if (cargo !== undefined) return cargoSource(cargo);
-  const { HEAD, loadEmbedded } = await embedded();
+  const { HEAD, loadEmbedded } = embedded;
   return {
     head: HEAD,
     load: async () => nonEmptyBundle(await loadEmbedded()),

@@ -3,10 +3,10 @@ import { DbError } from "../core/db-error.ts";
 import type { Target } from "../core/target.ts";
 import type { WirePort } from "../ports.ts";
 import type { Channel } from "./channel.ts";
-import { channelBinding } from "./channel-binding.ts";
 import { password, saslInitial, saslResponse, startup } from "./messages.ts";
 import { Fields, type Message, serverErrorOf } from "./reader.ts";
 import { openScram, type Scram } from "./scram.ts";
+import { decode, encode } from "./text.ts";
 
 /** Section "Message Formats", the codes of an authentication request. */
 const OK = 0;
@@ -16,8 +16,6 @@ const SASL = 10;
 const SASL_CONTINUE = 11;
 const SASL_FINAL = 12;
 const SALT_SIZE = 4;
-const TEXT: TextEncoder = new TextEncoder();
-const FROM_TEXT: TextDecoder = new TextDecoder();
 
 /** Who comes, and what is told of it. */
 export interface LoginWish {
@@ -106,9 +104,14 @@ function scramOf({ scram }: Login): Scram {
 
 async function greet(login: Login, mechanisms: readonly string[]): Promise<void> {
   const { channel, wish } = login;
-  const binding = await channelBinding(channel.certificate);
+  const binding = channel.certificate && (await bindingTo(channel.certificate));
   login.scram = openScram(wish.digests, wish.target.password ?? "", { mechanisms, binding });
   channel.write(saslInitial(login.scram.mechanism, login.scram.first));
+}
+
+async function bindingTo(certificate: Uint8Array): Promise<Uint8Array | undefined> {
+  const { channelBinding } = await import("./channel-binding.ts");
+  return channelBinding(certificate);
 }
 
 function mechanismsOf(fields: Fields): readonly string[] {
@@ -118,15 +121,15 @@ function mechanismsOf(fields: Fields): readonly string[] {
 }
 
 function restOf(fields: Fields): string {
-  return FROM_TEXT.decode(fields.rest());
+  return decode(fields.rest());
 }
 
 /** Section "AuthenticationMD5Password": md5(md5(password + user) + salt). */
 function md5Of({ digests: { md5 }, target }: LoginWish, salt: Uint8Array): string {
   const hex = (bytes: Uint8Array): string =>
     Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const inner = hex(md5(TEXT.encode((target.password ?? "") + target.user)));
-  return `md5${hex(md5(new Uint8Array([...TEXT.encode(inner), ...salt])))}`;
+  const inner = hex(md5(encode((target.password ?? "") + target.user)));
+  return `md5${hex(md5(new Uint8Array([...encode(inner), ...salt])))}`;
 }
 
 function refusal(body: Message["body"]): DbError {

@@ -6,10 +6,12 @@ import { DbError } from "../core/db-error.ts";
 import { demandsTls, type HostPort, type SslMode, type Target } from "../core/target.ts";
 import type { Listener, TlsWish, WirePort } from "../ports.ts";
 import { asChannel, type Channel, type OpenStream } from "./channel.ts";
-import { SSL_REQUEST } from "./messages.ts";
+import { sslRequest } from "./messages.ts";
 
-const YES = "S".charCodeAt(0);
-const NO = "N".charCodeAt(0);
+/** "S". */
+const YES = 0x53;
+/** "N". */
+const NO = 0x4e;
 const PROOFS: Readonly<Partial<Record<SslMode, TlsWish["proof"]>>> = {
   "verify-ca": "chain",
   "verify-full": "identity",
@@ -66,7 +68,7 @@ async function encrypted(
 ): Promise<Channel> {
   const open = await connected(port, host, timeoutMs);
   try {
-    open.stream.write(SSL_REQUEST);
+    open.stream.write(sslRequest());
     const answer = await bounded(open.firstBytes(), timeoutMs);
     if (isByte(answer, NO) && !demandsTls(target)) return asChannel(open, { isPrivate: false });
     if (isByte(answer, NO)) throw new DbError("connect", "the server does not offer TLS");

@@ -2,6 +2,7 @@
 import { DbError } from "../core/db-error.ts";
 import { readServerWords, type ServerWords } from "../core/server-words.ts";
 import { concat } from "./messages.ts";
+import { decode } from "./text.ts";
 
 /** A type letter and what follows the length (protocol section "Message Formats"). */
 export interface Message {
@@ -12,15 +13,14 @@ export interface Message {
 const HEADER_SIZE = 5;
 /** More than a login or a ledger needs: whoever announces so much is no PostgreSQL server. */
 const BODY_MAX = 1 << 28;
-const TEXT: TextDecoder = new TextDecoder();
 
 /** Splits a stream of bytes. */
 export class MessageReader {
-  #held: Uint8Array = new Uint8Array();
+  private held: Uint8Array | undefined;
 
   /** The whole messages so far. @throws {DbError} `connect` when it is not the protocol. */
   push(bytes: Uint8Array): readonly Message[] {
-    const data = this.#held.length === 0 ? bytes : concat([this.#held, bytes]);
+    const data = this.held ? concat([this.held, bytes]) : bytes;
     const messages: Message[] = [];
     let at = 0;
     for (;;) {
@@ -30,7 +30,7 @@ export class MessageReader {
       messages.push({ type: String.fromCharCode(data[at] ?? 0), body });
       at += 1 + length;
     }
-    this.#held = data.slice(at);
+    this.held = at < data.length ? data.slice(at) : undefined;
     return messages;
   }
 }
@@ -50,51 +50,51 @@ export function uint32(data: Uint8Array, at: number): number {
 
 /** Takes a body apart, field by field. A body that is too short is not the protocol. */
 export class Fields {
-  readonly #view: DataView;
-  readonly #body: Uint8Array;
-  #at = 0;
+  private readonly view: DataView;
+  private readonly body: Uint8Array;
+  private at = 0;
 
   constructor(body: Uint8Array) {
-    this.#body = body;
-    this.#view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+    this.body = body;
+    this.view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   }
 
   int16(): number {
-    return this.#view.getInt16(this.#take(2));
+    return this.view.getInt16(this.take(2));
   }
 
   int32(): number {
-    return this.#view.getInt32(this.#take(4));
+    return this.view.getInt32(this.take(4));
   }
 
   /** Up to a zero byte. */
   text(): string {
-    const end = this.#body.indexOf(0, this.#at);
+    const end = this.body.indexOf(0, this.at);
     if (end === -1) throw malformed();
-    const start = this.#take(end - this.#at + 1);
-    return TEXT.decode(this.#body.subarray(start, end));
+    const start = this.take(end - this.at + 1);
+    return decode(this.body.subarray(start, end));
   }
 
   bytes(length: number): Uint8Array {
-    const start = this.#take(length);
-    return this.#body.subarray(start, start + length);
+    const start = this.take(length);
+    return this.body.subarray(start, start + length);
   }
 
   rest(): Uint8Array {
-    return this.bytes(this.#body.length - this.#at);
+    return this.bytes(this.body.length - this.at);
   }
 
-  #take(size: number): number {
-    const start = this.#at;
-    if (size < 0 || start + size > this.#body.length) throw malformed();
-    this.#at = start + size;
+  private take(size: number): number {
+    const start = this.at;
+    if (size < 0 || start + size > this.body.length) throw malformed();
+    this.at = start + size;
     return start;
   }
 }
 
 /** Sections "ErrorResponse" and "NoticeResponse". */
 export function serverErrorOf(body: Uint8Array): ServerWords {
-  return readServerWords(TEXT.decode(body));
+  return readServerWords(decode(body));
 }
 
 function malformed(): DbError {

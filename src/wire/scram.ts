@@ -1,14 +1,14 @@
 /** SCRAM-SHA-256 (RFC 5802, RFC 7677), with channel binding where TLS gives a certificate to bind to. */
+import { isAscii } from "../core/ascii.ts";
 import { DbError } from "../core/db-error.ts";
 import type { WirePort } from "../ports.ts";
 import { concat } from "./messages.ts";
-import { saslprep } from "./saslprep.ts";
+import { encode } from "./text.ts";
 
 const PLAIN = "SCRAM-SHA-256";
 const PLUS = "SCRAM-SHA-256-PLUS";
 const NONCE_BYTES = 18;
 const KEY_BITS = 256;
-const TEXT: TextEncoder = new TextEncoder();
 
 /** What is bound to, and what the server offers. */
 export interface ScramOffer {
@@ -52,16 +52,15 @@ export function openScram(
       const { salt, iterations, fullNonce } = readChallenge(challenge, nonce);
       const bindingData =
         mechanism === PLUS ? (offer.binding ?? new Uint8Array()) : new Uint8Array();
-      const channel = base64(concat([TEXT.encode(header), bindingData]));
+      const channel = base64(concat([encode(header), bindingData]));
       const unproven = `c=${channel},r=${fullNonce}`;
-      const spoken = TEXT.encode(`${bare},${challenge},${unproven}`);
+      const spoken = encode(`${bare},${challenge},${unproven}`);
       const salted = await stretch(password, salt, iterations);
-      const clientKey = hmac(salted, TEXT.encode("Client Key"));
+      const clientKey = hmac(salted, encode("Client Key"));
       const clientSignature = hmac(sha256(clientKey), spoken);
-      const serverKey = hmac(salted, TEXT.encode("Server Key"));
+      const serverKey = hmac(salted, encode("Server Key"));
       signature = base64(hmac(serverKey, spoken));
-      const proof = clientKey.map((byte, i) => byte ^ (clientSignature[i] ?? 0));
-      return `${unproven},p=${base64(proof)}`;
+      return `${unproven},p=${base64(xor(clientKey, clientSignature))}`;
     },
     verify: (final) => {
       if (signature !== undefined && attribute(final, "v") === signature) return;
@@ -112,23 +111,34 @@ async function stretch(
   salt: Uint8Array<ArrayBuffer>,
   iterations: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const secret = TEXT.encode(saslprep(password));
+  const secret = encode(await prepared(password));
   const key = await crypto.subtle.importKey("raw", secret, "PBKDF2", false, ["deriveBits"]);
   const wish = { name: "PBKDF2", hash: "SHA-256", salt, iterations };
   return new Uint8Array(await crypto.subtle.deriveBits(wish, key, KEY_BITS));
+}
+
+/** An ASCII password is prepared as it stands. */
+async function prepared(password: string): Promise<string> {
+  return isAscii(password) ? password : (await import("./saslprep.ts")).saslprep(password);
 }
 
 function newNonce(): string {
   return base64(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
 }
 
+function xor(bytes: Uint8Array, others: Uint8Array): Uint8Array {
+  const mixed = new Uint8Array(bytes.length);
+  for (let i = 0; i < bytes.length; i += 1) mixed[i] = (bytes[i] ?? 0) ^ (others[i] ?? 0);
+  return mixed;
+}
+
 function base64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
+  return bytes.toBase64();
 }
 
 function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   try {
-    return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    return Uint8Array.fromBase64(text);
   } catch {
     return undefined;
   }

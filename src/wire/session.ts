@@ -9,7 +9,7 @@ import type { Target } from "../core/target.ts";
 import type { Connection, Result, Row, WirePort } from "../ports.ts";
 import type { Channel } from "./channel.ts";
 import { logIn } from "./login.ts";
-import { bound, query, TERMINATE } from "./messages.ts";
+import { bound, query, terminate } from "./messages.ts";
 import { openChannel } from "./open-channel.ts";
 import { Fields, type Message, serverErrorOf } from "./reader.ts";
 import { type Column, readColumns, readRow } from "./values.ts";
@@ -58,7 +58,7 @@ export function openSession(port: WirePort, options: WireOptions): Connection {
       if (session.error) return;
       session.error = new DbError("lost", "connection closed by us");
       const channel = await session.channel?.catch(() => undefined);
-      channel?.write(TERMINATE);
+      channel?.write(terminate());
       channel?.end();
     },
     destroy: (error) => end(session, error),

@@ -4,17 +4,10 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ROOT } from "./support/source.ts";
 
-/** The entry, and what it imports by name on a probe's way. */
-const ENTRIES: readonly string[] = [
-  "src/main.ts",
-  "src/cli/run.ts",
-  "src/flow/probe.ts",
-  "src/embed/source.ts",
-  "src/wire/session.ts",
-  "src/runtime/bun.ts",
-];
-/** Loaded by what comes before the question. */
-const PACKAGES: readonly string[] = ["cac", "valibot"];
+/** A probe that is answered imports nothing by name; every other command, and every trouble, does. */
+const ENTRY = "src/main.ts";
+/** Minified, as it is compiled. It may shrink, and grow for a reason only. */
+const BYTES_MAX = 62_000;
 const FOLDERS: readonly string[] = [
   "cli",
   "config",
@@ -27,6 +20,7 @@ const FOLDERS: readonly string[] = [
 ];
 /** Of the layers that commands share, a probe has these files only. */
 const SHARED: readonly string[] = [
+  "src/db/columns.ts",
   "src/db/ledger.ts",
   "src/db/liveness.ts",
   "src/db/place.ts",
@@ -72,13 +66,40 @@ function graphOf(
   return { files, packages };
 }
 
-test("a probe loads no driver, no Node module, and of the shared layers what it needs", () => {
-  const { files, packages } = graphOf(ENTRIES);
-  expect([...packages].sort()).toEqual([...PACKAGES]);
+/** Of the entry and all that it imports, without what is imported by name. */
+async function bytesOf(entry: string): Promise<number> {
+  const { outputs, logs } = await Bun.build({
+    entrypoints: [entry],
+    minify: true,
+    target: "bun",
+    plugins: [
+      {
+        name: "without what is lazy",
+        setup: (build) => {
+          build.onResolve({ filter: /./ }, ({ path, kind }) =>
+            kind === "dynamic-import" ? { path, external: true } : undefined,
+          );
+        },
+      },
+    ],
+  });
+  const [output] = outputs;
+  if (output === undefined) throw new AggregateError(logs, `${entry} does not compile`);
+  return output.size;
+}
+
+test("a probe loads no package, no Node module, and of the shared layers what it needs", () => {
+  const { files, packages } = graphOf([ENTRY]);
+  expect([...packages]).toEqual([]);
   const shared = [...files].filter(
     (path) => !FOLDERS.some((name) => path.startsWith(`src/${name}/`)),
   );
   expect(shared.sort()).toEqual([...SHARED, "src/main.ts"].sort());
+});
+
+test("what a probe loads is small", async () => {
+  const bytes = await bytesOf(join(ROOT, ENTRY));
+  expect(bytes).toBeLessThan(BYTES_MAX);
 });
 
 test("a file on its way that imports a Node module or another flow is seen", () => {

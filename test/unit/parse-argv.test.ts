@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Format } from "../../src/cli/operands.ts";
 import { type Invocation, parseArgv } from "../../src/cli/parse-argv.ts";
 import { ALIASES, COMMANDS, type CommandName } from "../../src/config/commands.ts";
-import type { Flags } from "../../src/config/config.ts";
+import type { Flags } from "../../src/config/read-settings.ts";
 import { SETTINGS } from "../../src/config/settings.ts";
 import { HeadgateError } from "../../src/core/error.ts";
 

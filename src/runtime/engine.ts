@@ -1,0 +1,9 @@
+/** What runs this. */
+
+/** Elsewhere there are neither its sockets nor its compiler. */
+export const IS_BUN: boolean = typeof Bun !== "undefined";
+
+/** The binary starts with a compiler that holds back: right for a probe, wrong for what takes longer. */
+export function compileEagerly(): void {
+  if (IS_BUN) Bun.unsafe.setJITPolicy(1);
+}
