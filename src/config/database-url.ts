@@ -11,15 +11,10 @@
  *     as it is. `+` is never a space.
  */
 
-import { isAscii } from "../core/ascii.ts";
 import { isKnownParameter, type ReadParameters, sortParameters } from "./parameters.ts";
 import { settingsError } from "./settings-error.ts";
+import { readPair, readPlace, readScheme, type UrlPlace } from "./url-place.ts";
 
-/** `+psycopg` and the like: SQLAlchemy's way to name a driver. */
-const SCHEME = /^postgres(?:ql)?(?:\+[\w.-]+)?:\/\//i;
-/** A letter or a digit, in ASCII and in Unicode: a class of all letters costs more than the rest of an address. */
-const ALPHANUMERIC = { ascii: "A-Za-z0-9", any: String.raw`\p{L}\p{N}` };
-const PAIR = /^([A-Za-z_][\w.-]*)=(.*)$/s;
 const HINT =
   "Expected postgres://user:password@host:5432/database, with the password's special characters as %XX, or PGHOST, PGUSER, PGDATABASE and PGPASSWORD";
 
@@ -35,28 +30,21 @@ const HINT =
  */
 export function parseDatabaseUrl(text: string, variable: string): ReadParameters {
   const url = text.trim();
-  const scheme = SCHEME.exec(url)?.[0];
+  const scheme = readScheme(url);
   if (scheme === undefined) throw notPostgres(url, variable);
   const { head, query } = splitQuery(url.slice(scheme.length));
   const end = head.lastIndexOf("@");
-  const place = matchPlace(head.slice(end + 1));
-  if (place === null || url.includes("\0")) {
+  const place = readPlace(head.slice(end + 1));
+  if (place === undefined || url.includes("\0")) {
     throw settingsError(`${variable} is not a well-formed PostgreSQL URL`, HINT);
   }
   const pairs = [
     ...userPairs(head.slice(0, Math.max(end, 0))),
-    ...hostPairs(place[1] ?? ""),
-    ["dbname", decodePercent(place[2] ?? "")] as const,
+    ...hostPairs(place),
+    ["dbname", decodePercent(place.database)] as const,
     ...queryPairs(query),
   ];
   return sortParameters(pairs, (name) => `${name} in ${variable}`);
-}
-
-/** Hosts with their ports, and perhaps a database. */
-function matchPlace(text: string): RegExpExecArray | null {
-  const letter = isAscii(text) ? ALPHANUMERIC.ascii : ALPHANUMERIC.any;
-  const host = String.raw`(?:\[[${letter}:.%_~-]+\]|(?:[${letter}._~-]|%[\dA-Fa-f]{2})*)(?::\d*)?`;
-  return new RegExp(`^(${host}(?:,${host})*)(?:/([^?@]*))?$`, "u").exec(text);
 }
 
 /** Decodes `%XX` when that is possible for the whole text and gives no NUL, which no string here may hold. */
@@ -77,14 +65,13 @@ function notPostgres(url: string, variable: string): Error {
 function splitQuery(rest: string): { readonly head: string; readonly query: string } {
   for (let at = rest.indexOf("?"); at !== -1; at = rest.indexOf("?", at + 1)) {
     const [head, query] = [rest.slice(0, at), rest.slice(at + 1)];
-    if (matchPlace(head.slice(head.lastIndexOf("@") + 1)) !== null && isQuery(query))
-      return { head, query };
+    if (readPlace(head.slice(head.lastIndexOf("@") + 1)) && isQuery(query)) return { head, query };
   }
   return { head: rest, query: "" };
 }
 
 function isQuery(text: string): boolean {
-  const names = segments(text).map((segment) => PAIR.exec(segment)?.[1]);
+  const names = segments(text).map((segment) => readPair(segment)?.[0]);
   const [first] = names;
   if (first === undefined) return text === "";
   return !names.includes(undefined) && (isKnownParameter(first) || !text.includes("@"));
@@ -98,7 +85,7 @@ type Pair = readonly [name: string, value: string];
 
 function queryPairs(query: string): readonly Pair[] {
   return segments(query).map((segment): Pair => {
-    const [, name = "", value = ""] = PAIR.exec(segment) ?? [];
+    const [name, value] = readPair(segment) ?? ["", ""];
     return [name, decodePercent(value)];
   });
 }
@@ -114,15 +101,11 @@ function userPairs(info: string): readonly Pair[] {
 }
 
 /** Hosts and ports as libpq's two parallel lists; no port at all leaves the list to other sources. */
-function hostPairs(list: string): readonly Pair[] {
-  const items = list.split(",").map((item) => {
-    const [, host = "", port = ""] = /^(\[[^\]]*\]|[^:]*):?(\d*)$/.exec(item) ?? [];
-    return { host: decodePercent(host.replace(/^\[|\]$/g, "")), port };
-  });
-  const hosts = items.map(({ host }) => host);
-  const ports = items.map(({ port }) => port);
+function hostPairs({ hosts }: UrlPlace): readonly Pair[] {
+  const names = hosts.map(({ host }) => decodePercent(host));
+  const ports = hosts.map(({ port }) => port);
   return [
-    ["host", hosts.some((host) => host !== "") ? hosts.join(",") : ""],
+    ["host", names.some((name) => name !== "") ? names.join(",") : ""],
     ["port", ports.some((port) => port !== "") ? ports.join(",") : ""],
   ];
 }

@@ -35,17 +35,21 @@ export function renderSeal({ size, digest }: Seal): string {
   return `\n${MARK} ${LAYOUT} ${String(size).padStart(SIZE_DIGITS, "0")} ${digest}\n`;
 }
 
-/** Of an executable that carries nothing; the digest is that of no bytes. */
-export const EMPTY_SEAL: string = renderSeal({
+/** Of no bytes. */
+const EMPTY: Seal = {
   size: 0,
   digest: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-});
+};
+
+/** Of an executable that carries nothing. */
+export const EMPTY_SEAL: string = renderSeal(EMPTY);
 
 /** In bytes, which are characters here. */
 export const SEAL_LENGTH: number = EMPTY_SEAL.length;
 
 /** Undefined: these are not the last bytes of a whole headgate. */
 export function parseSeal(text: string): Seal | undefined {
+  if (text === EMPTY_SEAL) return EMPTY;
   const [, size, digest] = PATTERN.exec(text) ?? [];
   return size === undefined || digest === undefined ? undefined : { size: Number(size), digest };
 }

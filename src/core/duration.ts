@@ -1,7 +1,15 @@
 /** Durations as people write them, and as messages show them. Inside the program they are milliseconds. */
 
-const DURATION = /^(\d+(?:\.\d{1,3})?)(ms|s|m|h)?$/;
-const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+import { DIGITS, isMadeOf } from "./ascii.ts";
+
+/** In the order in which they are looked for: "ms" ends in "s". */
+const UNITS: readonly (readonly [unit: string, ms: number])[] = [
+  ["ms", 1],
+  ["s", 1000],
+  ["m", 60_000],
+  ["h", 3_600_000],
+  ["", 1000],
+];
 /** What fits into 32 bits: a longer timer fires at once, and PostgreSQL refuses a longer setting. */
 const DURATION_MAX_MS = 24 * 24 * 3_600_000;
 /** Long units, largest first, in seconds. */
@@ -23,11 +31,22 @@ const PARTS: readonly (readonly [name: string, seconds: number])[] = [
  * ```
  */
 export function parseDurationMs(text: string): number | undefined {
-  const [, amount, unit] = DURATION.exec(text.trim()) ?? [];
-  if (amount === undefined) return undefined;
-  const thousandths = Number(amount) * 1000 * (MS_PER_UNIT[unit ?? "s"] ?? Number.NaN);
+  const trimmed = text.trim();
+  const [unit, msPerUnit] = UNITS.find(([end]) => trimmed.endsWith(end)) ?? ["", 1000];
+  const amount = trimmed.slice(0, trimmed.length - unit.length);
+  if (!isAmount(amount)) return undefined;
+  const thousandths = Number(amount) * 1000 * msPerUnit;
   const ms = Math.round(thousandths) / 1000;
   return Number.isInteger(ms) && ms <= DURATION_MAX_MS ? ms : undefined;
+}
+
+/** Digits, and perhaps a point and one to three more. */
+function isAmount(text: string): boolean {
+  const point = text.indexOf(".");
+  if (point === -1) return text !== "" && isMadeOf(text, "", DIGITS);
+  const [whole, part] = [text.slice(0, point), text.slice(point + 1)];
+  const isShort = part.length >= 1 && part.length <= 3;
+  return whole !== "" && isShort && isMadeOf(whole + part, "", DIGITS);
 }
 
 /**

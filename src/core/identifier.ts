@@ -1,5 +1,5 @@
 /** Names that go into SQL text. Everything else travels as a bind parameter. */
-import { isAscii } from "./ascii.ts";
+import { DIGITS, isMadeOf, LOWER_CASE } from "./ascii.ts";
 import type { LedgerName, LedgerPlace } from "./ledger.ts";
 
 /** PostgreSQL cuts longer names silently, and two ledgers would become one. */
@@ -42,14 +42,17 @@ export function parseLedgerName(text: string): LedgerName | undefined {
   return { schema: first.name, table: second.name };
 }
 
-/** Made when needed: a class of all letters is large, and a probe's ledger is seldom named in any other. */
-const PART = (): RegExp => /^(?:"((?:[^"\0]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))/u;
-const ASCII_PART = (): RegExp => /^(?:"((?:[^"\0]|"")+)"|([A-Za-z_][A-Za-z0-9_$]*))/;
-
 function parsePart(text: string): { readonly name: string; readonly rest: string } | undefined {
-  const match = (isAscii(text) ? ASCII_PART() : PART()).exec(text);
+  if (isPlainName(text)) return { name: text, rest: "" };
+  const match = /^(?:"((?:[^"\0]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))/u.exec(text);
   if (!match) return undefined;
   const name = match[1]?.replaceAll('""', '"') ?? match[2]?.toLowerCase() ?? "";
   if (new TextEncoder().encode(name).length > NAME_LIMIT_BYTES) return undefined;
   return { name, rest: text.slice(match[0].length) };
+}
+
+/** As most are: nothing to unquote and nothing to fold, and a class of all letters costs more than a look. */
+function isPlainName(text: string): boolean {
+  const isName = isMadeOf(text, "_", LOWER_CASE + DIGITS) && text !== "";
+  return isName && !DIGITS.includes(text.charAt(0)) && text.length <= NAME_LIMIT_BYTES;
 }

@@ -25,7 +25,8 @@ function nameOf(path: string): string {
 export async function readCargo(file: string): Promise<string | undefined> {
   const seal = await readSeal(file);
   if (seal.size === 0) return undefined;
-  const cargo = await readAt(file, seal.end - SEAL_LENGTH - seal.size, seal.size);
+  const position = seal.end - SEAL_LENGTH - seal.size;
+  const cargo = await readAt(file, position, seal.size, (part) => part.bytes());
   if (Bun.SHA256.hash(cargo, "hex") !== seal.digest) throw damaged(file, "its digest is wrong");
   return decode(cargo);
 }
@@ -33,18 +34,22 @@ export async function readCargo(file: string): Promise<string | undefined> {
 /** The last line of the file, and where the file ends. @throws {HeadgateError} `bundle-invalid` */
 export async function readSeal(file: string): Promise<Seal & { readonly end: number }> {
   const end = Bun.file(file).size;
-  const seal = parseSeal(decode(await readAt(file, end - SEAL_LENGTH, SEAL_LENGTH)));
+  const line = await readAt(file, end - SEAL_LENGTH, SEAL_LENGTH, (part) => part.text());
+  const seal = parseSeal(line);
   if (!seal) throw damaged(file, "its end is missing");
   return { ...seal, end };
 }
 
-/** Fewer bytes than asked for, where the file has no more. */
-async function readAt(file: string, position: number, length: number): Promise<Uint8Array> {
-  if (position < 0) return new Uint8Array();
+/** Less than asked for, where the file has no more. */
+async function readAt<T>(
+  file: string,
+  position: number,
+  length: number,
+  read: (part: Blob) => Promise<T>,
+): Promise<T> {
+  const start = Math.max(position, 0);
   try {
-    return await Bun.file(file)
-      .slice(position, position + length)
-      .bytes();
+    return await read(Bun.file(file).slice(start, start + length));
   } catch (error) {
     throw damaged(file, error instanceof Error ? error.message : String(error));
   }
