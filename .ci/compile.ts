@@ -15,13 +15,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
-import type { BunPlugin } from "bun";
+import type { BunPlugin, OnResolveResult } from "bun";
 import { EMPTY_SEAL } from "../src/core/cargo.ts";
 import { harden } from "./harden.ts";
 
 export const ROOT: string = resolve(import.meta.dirname, "..");
+const ENTRY: string = join(ROOT, "src/main.ts");
 
 export interface Compilation {
   readonly outfile: string;
@@ -41,17 +42,22 @@ export async function compile(compilation: Compilation): Promise<void> {
   try {
     const base = compilation.isHardened === false ? runtime : hardenedCopy(runtime, folder);
     const compiled = join(folder, "headgate"); // the name is inside: it must not vary
-    const result = await Bun.build({
-      entrypoints: [join(ROOT, "src/main.ts")],
-      minify: true,
-      bytecode: true,
+    const sources: Bun.BuildConfig = {
+      entrypoints: [ENTRY],
       splitting: true,
       format: "esm",
+      target: "bun",
       define: {
         HEADGATE_COMMIT: JSON.stringify(commit()),
         HEADGATE_TARGET: JSON.stringify(target),
       },
       plugins: [...(compilation.plugins ?? [])],
+    };
+    const result = await Bun.build({
+      ...sources,
+      plugins: [...(sources.plugins ?? []), await withRestApart(sources, join(folder, "rest"))],
+      minify: true,
+      bytecode: true,
       compile: {
         outfile: compiled,
         executablePath: base,
@@ -69,6 +75,48 @@ export async function compile(compilation: Compilation): Promise<void> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * A probe shall load one file. What the entry and a lazy file share would become a chunk, for every such set of files
+ * another one, and each costs a probe. So all that the entry's files import by name is bundled first, with its own
+ * copies of what it shares, and no lazy file has anything in common with the entry.
+ *
+ * That gives the program each class twice. So nothing may pass between the two but plain data: `src/main.ts` either
+ * answers a probe or hands everything over.
+ */
+async function withRestApart(sources: Bun.BuildConfig, outdir: string): Promise<BunPlugin> {
+  const lazy = await lazyFiles(sources);
+  const rest = await Bun.build({ ...sources, entrypoints: [...lazy], root: ROOT, outdir });
+  if (!rest.success) throw new AggregateError(rest.logs, "headgate does not compile");
+  return onLazy("rest apart", (file) => ({
+    path: join(outdir, relative(ROOT, file).replace(/\.ts$/, ".js")),
+  }));
+}
+
+/** What the entry, and the files that it imports for good, import by name. */
+async function lazyFiles(sources: Bun.BuildConfig): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  const look = onLazy("look", (path) => {
+    found.add(path);
+    return { path, external: true };
+  });
+  await Bun.build({ ...sources, plugins: [...(sources.plugins ?? []), look] });
+  return found;
+}
+
+function onLazy(name: string, resolveTo: (file: string) => OnResolveResult): BunPlugin {
+  const isOurs = (importer: string): boolean => importer.startsWith(join(ROOT, "src"));
+  return {
+    name,
+    setup: (build) => {
+      build.onResolve({ filter: /^\./ }, ({ path, importer, kind }) =>
+        kind === "dynamic-import" && isOurs(importer)
+          ? resolveTo(resolve(dirname(importer), path))
+          : undefined,
+      );
+    },
+  };
 }
 
 function hardenedCopy(runtime: string, folder: string): string {

@@ -63,7 +63,8 @@ export function loadTargets(input: ConnectionInput): Targets {
   throwIfAny(errors);
   if (main === undefined) throw settingsError("no database is named", NO_DATABASE_HINT);
   const ignored = [...main.ignored, ...(direct?.ignored ?? [])];
-  return { main: main.target, direct: direct?.target, ignored: [...new Set(ignored)] };
+  const once = ignored.filter((name, index) => ignored.indexOf(name) === index);
+  return { main: main.target, direct: direct?.target, ignored: once };
 }
 
 /** As `loadTargets`, for a command as it was asked for. @throws {HeadgateError} `config-invalid` */

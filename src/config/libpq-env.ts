@@ -45,9 +45,9 @@ export function namingVariables(env: Env): string | undefined {
 /** Reads them as libpq does: the lowest source, above the built-in defaults only. */
 export function readLibpqEnv(env: Env): ReadParameters {
   const settings: Partial<Record<Parameter, Setting>> = {};
-  for (const [name, parameter] of Object.entries(VARIABLES)) {
-    const value = envValue(env, name);
-    if (value !== undefined) settings[parameter] = { value, origin: name };
+  for (const name of Object.keys(VARIABLES)) {
+    const [value, parameter] = [envValue(env, name), VARIABLES[name]];
+    if (value !== undefined && parameter) settings[parameter] = { value, origin: name };
   }
   return { settings, ignored: UNHEEDED.filter((name) => envValue(env, name) !== undefined) };
 }

@@ -98,17 +98,16 @@ export function sortParameters(
   originOf: (name: string) => string,
 ): ReadParameters {
   const settings: Partial<Record<Parameter, Setting>> = {};
-  const ignored = new Set<string>();
+  const ignored: string[] = [];
   const given = pairs.filter(([, value]) => value !== "");
   for (const [name, value] of given) {
     if (isHonoured(name)) settings[name] = { value, origin: originOf(name) };
-    else if (name !== "ssl" && !isIn(SILENT, name)) ignored.add(name);
+    else if (name !== "ssl" && !isIn(SILENT, name) && !ignored.includes(name)) ignored.push(name);
   }
   const ssl = given.findLast(([name]) => name === "ssl")?.[1];
-  if (ssl === undefined || settings.sslmode !== undefined)
-    return { settings, ignored: [...ignored] };
+  if (ssl === undefined || settings.sslmode !== undefined) return { settings, ignored };
   const sslmode = { value: SSL_WORDS[ssl] ?? ssl, origin: originOf("ssl") };
-  return { settings: { ...settings, sslmode }, ignored: [...ignored] };
+  return { settings: { ...settings, sslmode }, ignored };
 }
 
 function isHonoured(name: string): name is Parameter {

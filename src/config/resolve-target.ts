@@ -1,10 +1,11 @@
 /** From parameters by libpq's names to a Target: service, environment, password file, defaults. */
 
+import { DIGITS, isMadeOf } from "../core/ascii.ts";
 import type { HeadgateError } from "../core/error.ts";
 import type { NonEmpty } from "../core/migration.ts";
 import type { HostPort, Target } from "../core/target.ts";
 import { type Env, envValue, readLibpqEnv } from "./libpq-env.ts";
-import type { ReadParameters, Setting, Settings } from "./parameters.ts";
+import type { Parameter, ReadParameters, Setting, Settings } from "./parameters.ts";
 import { findPassword } from "./pgpass.ts";
 import { readSecretVariable } from "./secret-variable.ts";
 import { loadService, type ReadFile } from "./service-file.ts";
@@ -55,7 +56,10 @@ export function resolveTarget(explicit: ReadParameters, context: ResolveContext)
   return {
     target: toTarget(settings, options.searchPath, context),
     ignored: [
-      ...[explicit, fromService, fromEnv, options].flatMap(({ ignored }) => ignored),
+      ...explicit.ignored,
+      ...fromService.ignored,
+      ...fromEnv.ignored,
+      ...options.ignored,
       ...(choosesServer(settings) ? ["target_session_attrs"] : []),
     ],
   };
@@ -101,8 +105,10 @@ function toTarget(
 
 /** A NUL would end a string of the startup message early and begin another parameter. */
 function refuseNul(settings: Settings): void {
-  const setting = Object.values(settings).find(({ value }) => value.includes("\0"));
-  if (setting !== undefined) throw settingsError(`${setting.origin} holds a NUL character`);
+  for (const name of Object.keys(settings) as readonly Parameter[]) {
+    const { value = "", origin } = settings[name] ?? {};
+    if (value.includes("\0")) throw settingsError(`${origin} holds a NUL character`);
+  }
 }
 
 /** The lists of hosts and ports are parallel; one port serves all hosts, an empty item is the default. */
@@ -122,7 +128,8 @@ function readHosts(settings: Settings): NonEmpty<HostPort> {
 
 function readPort(text: string, origin: string): number {
   if (text === "") return DEFAULT_PORT;
-  const port = /^\d{1,5}$/.test(text.trim()) ? Number(text) : 0;
+  const digits = text.trim();
+  const port = digits.length <= 5 && isMadeOf(digits, "", DIGITS) ? Number(digits) : 0;
   if (port < 1 || port > 65_535) throw settingsError(`${origin} is not a port from 1 to 65535`);
   return port;
 }

@@ -7,10 +7,12 @@ import type { Env } from "../config/libpq-env.ts";
 import { SETTINGS, type Settings } from "../config/settings.ts";
 import type { Run } from "../db/record.ts";
 import { VERSION } from "../embed/version.ts";
+import type { RequiredSeeds } from "../flow/required-seeds.ts";
 import type { Confirm } from "../ports.ts";
 import type { Source } from "../runtime/bundle-source.ts";
 import { compileEagerly } from "../runtime/engine.ts";
 import { readFile } from "../runtime/files.ts";
+import { guarded, newShape } from "./guard.ts";
 import { askProbe } from "./probe.ts";
 import { logFor, reach } from "./reach.ts";
 import type { Program, Shape } from "./shape.ts";
@@ -18,12 +20,18 @@ import type { Program, Shape } from "./shape.ts";
 type Invoking = Extract<Invocation, { readonly kind: "command" }>;
 type Asking = Invoking & Pick<Invoked, "command">;
 
-/** Runs it. @throws {HeadgateError} */
-export async function invoke(
-  program: Program,
-  argv: readonly string[],
-  shape: Shape,
-): Promise<Outcome> {
+/** Runs it. Never throws. */
+export function runCommand(program: Program, argv: readonly string[]): Promise<Outcome> {
+  const shape = newShape(argv, program);
+  return guarded(
+    program,
+    shape,
+    () => invoke(program, argv, shape),
+    async (error) => (await import("./fail.ts")).fail(argv, program.env, shape, error),
+  );
+}
+
+async function invoke(program: Program, argv: readonly string[], shape: Shape): Promise<Outcome> {
   const invocation = parse(argv, shape);
   if (invocation.kind === "help") {
     const { renderHelp } = await import("../cli/help.ts");
@@ -51,9 +59,9 @@ async function run(program: Program, invocation: Invoking, shape: Shape): Promis
   if (!shape.isProbe) compileEagerly();
   const { settings, env } = loadSettings({ ...invocation, env: program.env, readFile });
   shape.settings = settings;
+  if (command === "probe") return probeWith(program, shape, settings, env);
   shape.isJson = settings.json;
   shape.log = logFor(shape, settings);
-  if (command === "probe") return askProbe(program, shape, settings, env);
   if (!needsDatabase(command)) {
     const { offline } = await import("./offline.ts");
     return offline(program, { ...invocation, command }, settings);
@@ -63,6 +71,16 @@ async function run(program: Program, invocation: Invoking, shape: Shape): Promis
     return yieldMigrations(shape.log, settings);
   }
   return ask(program, shape, { ...invocation, command }, { settings, env });
+}
+
+/** A probe that is not plain. */
+function probeWith(program: Program, shape: Shape, settings: Settings, env: Env): Promise<Outcome> {
+  const loadSeeds = async ({ readSeeds }: Source): Promise<RequiredSeeds | undefined> => {
+    const { loadRequired } = await import("../cli/load-seeding.ts");
+    const { RBAC_MARK: mark } = await import("../embed/rbac.ts");
+    return loadRequired(settings, { env, readFile, mark, readSeeds });
+  };
+  return askProbe(program, shape, { settings, env, loadSeeds });
 }
 
 /** The commands that need a database. */

@@ -1,5 +1,6 @@
 /** The way out of whatever went wrong. */
-import { failed, terminationLogOf } from "../cli/failure.ts";
+import { failed } from "../cli/failure.ts";
+import { terminationLogOf } from "../cli/last-words.ts";
 import type { Outcome } from "../cli/run.ts";
 import type { Env } from "../config/libpq-env.ts";
 import type { Shape } from "./shape.ts";

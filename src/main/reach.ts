@@ -50,7 +50,7 @@ export async function reach(program: Program, shape: Shape, asked: Asked): Promi
   const source = await sourceOf(settings.dir, startOf(program));
   const targets = loadConnection(command, settings, env, readFile);
   const { main, direct } = targets;
-  shape.secrets = [main, direct].flatMap((each) => (each ? secretsOf(each) : []));
+  shape.secrets = direct ? [...secretsOf(main), ...secretsOf(direct)] : secretsOf(main);
   announceTargets(shape, targets);
   const { ledger, connectTimeout: connectTimeoutMs } = settings;
   const stop = shape.stop.signal;

@@ -11,6 +11,7 @@ export interface Program extends Self {
   readonly env: Env;
   readonly pid: number;
   readonly versions: Readonly<Record<string, string | undefined>>;
+  on(signal: "SIGINT" | "SIGTERM", call: () => void): unknown;
 }
 
 /** Of the run; filled in as it becomes known. */

@@ -10,7 +10,8 @@ export interface Start {
 
 /** Started through a dynamic loader, the kernel knows the loader; then the first word of the command names us. */
 export function ownFile({ execPath, argv0 }: Start): string {
-  return /^ld-(?:linux|musl)/.test(nameOf(execPath)) ? argv0 : execPath;
+  const name = nameOf(execPath);
+  return name.startsWith("ld-linux") || name.startsWith("ld-musl") ? argv0 : execPath;
 }
 
 function nameOf(path: string): string {

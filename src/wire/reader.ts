@@ -45,26 +45,34 @@ function lengthAt(data: Uint8Array, at: number): number | undefined {
 
 /** At an offset, big-endian. */
 export function uint32(data: Uint8Array, at: number): number {
-  return new DataView(data.buffer, data.byteOffset, data.byteLength).getUint32(at);
+  return int32(data, at) >>> 0;
+}
+
+function int32(data: Uint8Array, at: number): number {
+  return (
+    ((data[at] ?? 0) << 24) |
+    ((data[at + 1] ?? 0) << 16) |
+    ((data[at + 2] ?? 0) << 8) |
+    (data[at + 3] ?? 0)
+  );
 }
 
 /** Takes a body apart, field by field. A body that is too short is not the protocol. */
 export class Fields {
-  private readonly view: DataView;
   private readonly body: Uint8Array;
   private at = 0;
 
   constructor(body: Uint8Array) {
     this.body = body;
-    this.view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   }
 
   int16(): number {
-    return this.view.getInt16(this.take(2));
+    const start = this.take(2);
+    return int32(this.body, start) >> 16;
   }
 
   int32(): number {
-    return this.view.getInt32(this.take(4));
+    return int32(this.body, this.take(4));
   }
 
   /** Up to a zero byte. */

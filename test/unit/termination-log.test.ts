@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { namedTerminationLog } from "../../src/cli/failure.ts";
+import { namedTerminationLog } from "../../src/cli/last-words.ts";
 import { writeTerminationLog } from "../../src/runtime/termination-log.ts";
 import { createScratchFolder } from "../support/scratch.ts";
 
