@@ -15,14 +15,16 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, normalize, relative, resolve } from "node:path";
 import process from "node:process";
-import type { BunPlugin, OnResolveResult } from "bun";
+import type { BunPlugin } from "bun";
 import { EMPTY_SEAL } from "../src/core/cargo.ts";
 import { harden } from "./harden.ts";
 
 export const ROOT: string = resolve(import.meta.dirname, "..");
 const ENTRY: string = join(ROOT, "src/main.ts");
+/** Where the modules of the other half are. */
+const REST = "rest";
 
 export interface Compilation {
   readonly outfile: string;
@@ -42,11 +44,7 @@ export async function compile(compilation: Compilation): Promise<void> {
   try {
     const base = compilation.isHardened === false ? runtime : hardenedCopy(runtime, folder);
     const compiled = join(folder, "headgate"); // the name is inside: it must not vary
-    const sources: Bun.BuildConfig = {
-      entrypoints: [ENTRY],
-      splitting: true,
-      format: "esm",
-      target: "bun",
+    const sources: Sources = {
       define: {
         HEADGATE_COMMIT: JSON.stringify(commit()),
         HEADGATE_TARGET: JSON.stringify(target),
@@ -54,8 +52,10 @@ export async function compile(compilation: Compilation): Promise<void> {
       plugins: [...(compilation.plugins ?? [])],
     };
     const result = await Bun.build({
+      ...OPTIONS,
       ...sources,
-      plugins: [...(sources.plugins ?? []), await withRestApart(sources, join(folder, "rest"))],
+      entrypoints: [ENTRY],
+      plugins: [...sources.plugins, await restApart(sources)],
       minify: true,
       bytecode: true,
       compile: {
@@ -77,46 +77,61 @@ export async function compile(compilation: Compilation): Promise<void> {
   }
 }
 
+/** What both halves of the program are bundled with. */
+type Sources = Required<Pick<Bun.BuildConfig, "define" | "plugins">>;
+
+const OPTIONS = { root: ROOT, splitting: true, format: "esm", target: "bun" } as const;
+
 /**
  * A probe shall load one file. What the entry and a lazy file share would become a chunk, for every such set of files
- * another one, and each costs a probe. So all that the entry's files import by name is bundled first, with its own
- * copies of what it shares, and no lazy file has anything in common with the entry.
+ * another one, and each costs a probe. So what the entry's files import by name is bundled first, with its own copies
+ * of what it shares, and no lazy file has anything in common with the entry.
  *
  * That gives the program each class twice. So nothing may pass between the two but plain data: `src/main.ts` either
  * answers a probe or hands everything over.
  */
-async function withRestApart(sources: Bun.BuildConfig, outdir: string): Promise<BunPlugin> {
-  const lazy = await lazyFiles(sources);
-  const rest = await Bun.build({ ...sources, entrypoints: [...lazy], root: ROOT, outdir });
-  if (!rest.success) throw new AggregateError(rest.logs, "headgate does not compile");
-  return onLazy("rest apart", (file) => ({
-    path: join(outdir, relative(ROOT, file).replace(/\.ts$/, ".js")),
-  }));
+async function restApart(sources: Sources): Promise<BunPlugin> {
+  const entrypoints = await lazyFiles(sources);
+  const { success, outputs, logs } = await Bun.build({ ...OPTIONS, ...sources, entrypoints });
+  if (!success) throw new AggregateError(logs, "headgate does not compile");
+  const texts = new Map<string, string>();
+  for (const output of outputs) texts.set(normalize(output.path), await output.text());
+  return {
+    name: "the rest apart",
+    setup: (build) => {
+      build.onResolve({ filter: /^\./ }, ({ path, importer, kind }) => {
+        if (texts.has(importer)) return { path: join(dirname(importer), path), namespace: REST };
+        if (kind !== "dynamic-import") return undefined;
+        return { path: outputOf(resolve(dirname(importer), path)), namespace: REST };
+      });
+      build.onLoad({ filter: /./, namespace: REST }, ({ path }) => {
+        const contents = texts.get(path);
+        if (contents === undefined) throw new Error(`the rest has no ${path}`);
+        return { contents, loader: "js" };
+      });
+    },
+  };
+}
+
+function outputOf(file: string): string {
+  return relative(ROOT, file).replace(/\.ts$/, ".js");
 }
 
 /** What the entry, and the files that it imports for good, import by name. */
-async function lazyFiles(sources: Bun.BuildConfig): Promise<ReadonlySet<string>> {
+async function lazyFiles({ define, plugins }: Sources): Promise<string[]> {
   const found = new Set<string>();
-  const look = onLazy("look", (path) => {
-    found.add(path);
-    return { path, external: true };
-  });
-  await Bun.build({ ...sources, plugins: [...(sources.plugins ?? []), look] });
-  return found;
-}
-
-function onLazy(name: string, resolveTo: (file: string) => OnResolveResult): BunPlugin {
-  const isOurs = (importer: string): boolean => importer.startsWith(join(ROOT, "src"));
-  return {
-    name,
+  const look: BunPlugin = {
+    name: "look",
     setup: (build) => {
-      build.onResolve({ filter: /^\./ }, ({ path, importer, kind }) =>
-        kind === "dynamic-import" && isOurs(importer)
-          ? resolveTo(resolve(dirname(importer), path))
-          : undefined,
-      );
+      build.onResolve({ filter: /^\./ }, ({ path, importer, kind }) => {
+        if (kind !== "dynamic-import") return undefined;
+        found.add(resolve(dirname(importer), path));
+        return { path, external: true };
+      });
     },
   };
+  await Bun.build({ ...OPTIONS, define, plugins: [...plugins, look], entrypoints: [ENTRY] });
+  return [...found].sort();
 }
 
 function hardenedCopy(runtime: string, folder: string): string {

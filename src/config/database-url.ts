@@ -102,10 +102,11 @@ function userPairs(info: string): readonly Pair[] {
 
 /** Hosts and ports as libpq's two parallel lists; no port at all leaves the list to other sources. */
 function hostPairs({ hosts }: UrlPlace): readonly Pair[] {
-  const names = hosts.map(({ host }) => decodePercent(host));
-  const ports = hosts.map(({ port }) => port);
+  const names = hosts.map(({ host }) => decodePercent(host)).join(",");
+  const ports = hosts.map(({ port }) => port).join(",");
+  const onlyCommas = hosts.length - 1;
   return [
-    ["host", names.some((name) => name !== "") ? names.join(",") : ""],
-    ["port", ports.some((port) => port !== "") ? ports.join(",") : ""],
+    ["host", names.length > onlyCommas ? names : ""],
+    ["port", ports.length > onlyCommas ? ports : ""],
   ];
 }

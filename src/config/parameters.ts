@@ -99,15 +99,23 @@ export function sortParameters(
 ): ReadParameters {
   const settings: Partial<Record<Parameter, Setting>> = {};
   const ignored: string[] = [];
-  const given = pairs.filter(([, value]) => value !== "");
-  for (const [name, value] of given) {
+  let ssl: string | undefined;
+  for (const [name, value] of pairs) {
+    if (value === "") continue;
     if (isHonoured(name)) settings[name] = { value, origin: originOf(name) };
-    else if (name !== "ssl" && !isIn(SILENT, name) && !ignored.includes(name)) ignored.push(name);
+    else if (name === "ssl") ssl = value;
+    else if (!ignored.includes(name) && !isIn(SILENT, name)) ignored.push(name);
   }
-  const ssl = given.findLast(([name]) => name === "ssl")?.[1];
-  if (ssl === undefined || settings.sslmode !== undefined) return { settings, ignored };
-  const sslmode = { value: SSL_WORDS[ssl] ?? ssl, origin: originOf("ssl") };
-  return { settings: { ...settings, sslmode }, ignored };
+  return { settings: withSslMode(settings, ssl, originOf), ignored };
+}
+
+function withSslMode(
+  settings: Settings,
+  ssl: string | undefined,
+  originOf: (name: string) => string,
+): Settings {
+  if (ssl === undefined || settings.sslmode !== undefined) return settings;
+  return { ...settings, sslmode: { value: SSL_WORDS[ssl] ?? ssl, origin: originOf("ssl") } };
 }
 
 function isHonoured(name: string): name is Parameter {

@@ -18,9 +18,15 @@ export function reader<T>(parse: (text: string) => T | undefined, must: string):
 
 /** Some words, in any case. */
 export function choice<const T extends string>(...words: readonly T[]): Reader<T> {
-  const last = words.at(-1);
-  const must = `must be ${words.slice(0, -1).join(", ")} or ${last}`;
-  return reader((text) => words.find((word) => word === text.toLowerCase()), must);
+  return {
+    read: (text) => {
+      const given = text.trim().toLowerCase();
+      return words.find((word) => word === given);
+    },
+    get must() {
+      return `must be ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+    },
+  };
 }
 
 /** true, 1, yes, on; false, 0, no, off; in any case. */

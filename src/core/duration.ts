@@ -2,14 +2,14 @@
 
 import { DIGITS, isMadeOf } from "./ascii.ts";
 
-/** In the order in which they are looked for: "ms" ends in "s". */
-const UNITS: readonly (readonly [unit: string, ms: number])[] = [
-  ["ms", 1],
-  ["s", 1000],
-  ["m", 60_000],
-  ["h", 3_600_000],
-  ["", 1000],
-];
+/** A plain number is seconds. */
+const MS_PER_UNIT: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  "": 1000,
+};
 /** What fits into 32 bits: a longer timer fires at once, and PostgreSQL refuses a longer setting. */
 const DURATION_MAX_MS = 24 * 24 * 3_600_000;
 /** Long units, largest first, in seconds. */
@@ -32,10 +32,12 @@ const PARTS: readonly (readonly [name: string, seconds: number])[] = [
  */
 export function parseDurationMs(text: string): number | undefined {
   const trimmed = text.trim();
-  const [unit, msPerUnit] = UNITS.find(([end]) => trimmed.endsWith(end)) ?? ["", 1000];
+  const last = trimmed.charAt(trimmed.length - 1);
+  const letter = DIGITS.includes(last) ? "" : last;
+  const unit = trimmed.endsWith("ms") ? "ms" : letter;
   const amount = trimmed.slice(0, trimmed.length - unit.length);
   if (!isAmount(amount)) return undefined;
-  const thousandths = Number(amount) * 1000 * msPerUnit;
+  const thousandths = Number(amount) * 1000 * (MS_PER_UNIT[unit] ?? Number.NaN);
   const ms = Math.round(thousandths) / 1000;
   return Number.isInteger(ms) && ms <= DURATION_MAX_MS ? ms : undefined;
 }

@@ -1,9 +1,11 @@
 /** Files and folders that the command line names. */
 import { HeadgateError } from "../core/error.ts";
+import { IS_BUN } from "./engine.ts";
 import { fs } from "./lazy-fs.ts";
 
 /** Undefined when there is no such file. @throws {HeadgateError} `config-invalid` when unreadable. */
 export function readFile(path: string): string | undefined {
+  if (isMissing(path)) return undefined;
   try {
     return fs().readFileSync(path, "utf8");
   } catch (error) {
@@ -17,6 +19,25 @@ export function readFile(path: string): string | undefined {
     );
   }
 }
+
+/**
+ * True only if there is none: most of the files that libpq looks for are not there, and node:fs costs a
+ * probe a tenth to say so. Bun says that a file cannot be looked at, and only who then tries to open it
+ * is told why.
+ */
+function isMissing(path: string): boolean {
+  if (!IS_BUN) return false;
+  try {
+    const { size, lastModified } = Bun.file(path);
+    if (size === 0 && lastModified === Bun.file(NOWHERE).lastModified) Bun.mmap(path);
+    return false;
+  } catch (error) {
+    return codeOf(error) === "ENOENT";
+  }
+}
+
+/** Nothing can be there; all that cannot be looked at has the same time. */
+const NOWHERE = "/dev/null/nowhere";
 
 /** A file of a folder. */
 export interface FolderFile {

@@ -77,7 +77,7 @@ describe("probeFlags()", () => {
     const random = seeded(7);
     const pick = (): string => pool[Math.floor(random() * pool.length)] ?? "";
     let plain = 0;
-    for (let i = 0; i < 20_000; i += 1) {
+    for (let i = 0; i < 2000; i += 1) {
       const first = random() < 0.9 ? "probe" : pick();
       const argv = [first, ...Array.from({ length: Math.floor(random() * 5) }, pick)];
       const flags = probeFlags(argv);
@@ -85,7 +85,7 @@ describe("probeFlags()", () => {
       plain += 1;
       expect({ argv, flags: wholly(argv) }).toEqual({ argv, flags });
     }
-    expect(plain).toBeGreaterThan(1000);
+    expect(plain).toBeGreaterThan(100);
   });
 });
 
