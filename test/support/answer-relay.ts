@@ -1,6 +1,7 @@
 /** Stands between a client and a real server, and changes what the server says. */
 import { connect, createServer, type Socket } from "node:net";
 import type { Address } from "./postgres-admin.ts";
+import { mutate } from "./two-clients.ts";
 
 /** Gets each piece of what the server says, and how many bytes came before it on this connection. */
 export type Change = (client: Socket, bytes: Buffer, before: number) => void;
@@ -42,5 +43,14 @@ export async function openAnswerRelay(target: Address, change: Change): Promise<
       for (const socket of sockets) socket.destroy();
       return new Promise((resolve) => server.close(() => resolve()));
     },
+  };
+}
+
+/** Damages one of the first five pieces that the server says; a login and an answer have about four. */
+export function damageOne(next: () => number): Change {
+  let pieces = Math.floor(next() * 5);
+  return (client, bytes) => {
+    client.write(pieces === 0 ? mutate(bytes, next) : bytes);
+    pieces -= 1;
   };
 }
