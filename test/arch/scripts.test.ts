@@ -16,6 +16,7 @@ const SCRIPTS = [
   "release",
   "check",
   "matrix",
+  "bench",
   "generate",
 ] as const;
 
