@@ -27,6 +27,9 @@ export interface Storm extends Sample {
   readonly failures: readonly string[];
 }
 
+/** Nothing that is measured takes half as long. */
+const RUN_TIMEOUT_MS = 120_000;
+
 interface Run extends Sample {
   /** Undefined: it exited with 0. */
   readonly failure: string | undefined;
@@ -83,6 +86,8 @@ function start({ argv, env }: Contender): Bun.Subprocess<"ignore", "ignore", "pi
     stdin: "ignore",
     stdout: "ignore",
     stderr: "pipe",
+    timeout: RUN_TIMEOUT_MS,
+    killSignal: "SIGKILL",
   });
 }
 
@@ -101,7 +106,9 @@ export async function anonymousKib(contender: Contender): Promise<number> {
 
 /** Nothing else happens in this process meanwhile, and its own child stays a zombie until then. */
 function lastAnonymousKib(pid: number): number {
-  for (let last = 0; ; ) {
+  let last = 0;
+  const endMs = performance.now() + RUN_TIMEOUT_MS;
+  while (performance.now() < endMs) {
     try {
       const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
       const kib = Number(/^Anonymous:\s+(\d+)/m.exec(text)?.[1] ?? 0);
@@ -111,6 +118,7 @@ function lastAnonymousKib(pid: number): number {
       return last;
     }
   }
+  return last;
 }
 
 /**

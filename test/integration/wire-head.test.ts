@@ -218,4 +218,23 @@ describe("a damaged answer", () => {
     // Undamaged it is a yes: else a no would say nothing.
     expect(await readiness(database, (client, bytes) => void client.write(bytes))).toBe(true);
   });
+
+  test("ends the compiled probe with 1, and with 0 only when the ledger is at head", async () => {
+    const dir = migrationFolder(FILES);
+    const statuses = async (database: string): Promise<ReadonlySet<number>> => {
+      const next = randomOf(SEED);
+      const runs = Array.from({ length: 12 }, async () => {
+        const relay = await openAnswerRelay(server, damageOne(randomOf(next() * 2 ** 32)));
+        const options = withUrl(`${urlOf(relay, server, database)}?sslmode=disable`);
+        const run = await headgate(["probe", "--dir", dir, "--timeout", "2s"], options);
+        await relay.close();
+        return run.status;
+      });
+      return new Set(await Promise.all(runs));
+    };
+    const behind = "delete from headgate_migrations where version = 30";
+    expect(await statuses(await altered(behind))).toEqual(new Set([1]));
+    const atHead = await statuses(await altered("select"));
+    expect([...atHead].filter((status) => status !== 0 && status !== 1)).toEqual([]);
+  });
 });
