@@ -98,33 +98,14 @@ async function far(stage: Stage): Promise<void> {
     note({ name: `${what}: \`up\` / dbmate, wall`, value: wall, stretch: 0.033 });
     const beside = ratio(samples, "up", "psql -1", "wallMs");
     note({ name: `${what}: \`up\` / \`psql -1\`, wall`, value: beside, stretch: 0.2 });
-    note({
-      name: "round trips of a transactional migration",
-      value: await tripsOfOne(stage, relay, place),
-      target: 2,
-      stretch: 0.2,
-    });
+    const before = relay.turns();
+    await measure(runners(stage, load, place).slice(0, 1), 1, 0);
+    const trips = (relay.turns() - before) / load.count;
+    const name = `${what}: round trips of \`up\` for each`;
+    note({ name, value: trips, target: 2, stretch: 0.2 });
   } finally {
     await relay.close();
   }
-}
-
-/** What further migrations add to the login and the looks around. */
-async function tripsOfOne(
-  { tools, server, size }: Stage,
-  relay: { turns(): number },
-  place: Place,
-): Promise<number> {
-  const turns: number[] = [];
-  const counts = [1, 1 + size(100, 10)] as const;
-  for (const count of counts) {
-    const before = relay.turns();
-    const args = ["up", "--dir", workload("light", count).headgate()];
-    await measure([onFresh(server, (url) => asHeadgate(tools.headgate, place(url), args))], 1, 0);
-    turns.push(relay.turns() - before);
-  }
-  const [one = 0, all = 0] = turns;
-  return (all - one) / (counts[1] - counts[0]);
 }
 
 function leadingTo({ host, port }: Address): Place {
