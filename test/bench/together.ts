@@ -2,6 +2,7 @@
 import { measure, median, type Sample, type Storm, storm } from "./measure.ts";
 import type { Stage } from "./stage.ts";
 import { asHeadgate, asPsql } from "./tools.ts";
+import { workload } from "./workload.ts";
 
 export async function together(stage: Stage): Promise<void> {
   await probes(stage);
@@ -39,35 +40,59 @@ async function probes({ tools, server, pool, size, note, keep }: Stage): Promise
   note({ name: `${what}: failures`, value: failuresIn(own), target: 0 });
 }
 
-async function ups({ tools, server, pool, size, note, keep }: Stage): Promise<void> {
-  const onEmpty = async (count: number): Promise<Storm> => {
-    const url = pool.urlOf(await server.createDatabase());
-    return storm(asHeadgate(tools.headgate, url, ["up"]), count);
-  };
-  const aims = [
-    { count: size(24, 4), target: 1.5 },
-    { count: size(100, 8), target: 2 },
+/** The default bundle is done before the last process has started; a longer load shows the crowd's share. */
+async function ups(stage: Stage): Promise<void> {
+  const { size, note } = stage;
+  const long = workload("light", size(1000, 50));
+  const loads: readonly Load[] = [
+    { what: "the default bundle", args: [], rounds: size(3, 1) },
+    {
+      what: `${long.count} light migrations`,
+      args: ["--dir", long.headgate()],
+      rounds: size(2, 1),
+    },
   ];
-  const all: Storm[] = [];
-  for (const { count, target } of aims) {
-    const [alone, many]: [Storm[], Storm[]] = [[], []];
-    for (let round = 0; round < size(3, 1); round += 1) {
-      alone.push(await onEmpty(1));
-      many.push(await onEmpty(count));
-    }
-    const what = `${count} \`up\` at once on an empty database, pool of 2`;
-    keep(
-      what,
-      new Map([
-        ["alone", alone],
-        ["together", many],
-      ]),
-    );
-    const value = median(many.map(({ wallMs }, i) => wallMs / (alone[i]?.wallMs ?? Number.NaN)));
-    note({ name: `${what} / one`, value, target });
-    all.push(...alone, ...many);
+  const failures: number[] = [];
+  for (const load of loads) {
+    failures.push(await atOnce(stage, load, { count: size(24, 4), target: 1.5 }));
+    failures.push(await atOnce(stage, load, { count: size(100, 8), target: 2 }));
   }
-  note({ name: "`up` at once: failures", value: failuresIn(all), target: 0 });
+  const value = failures.reduce((sum, each) => sum + each, 0);
+  note({ name: "`up` at once: failures", value, target: 0 });
+}
+
+interface Load {
+  readonly what: string;
+  readonly args: readonly string[];
+  readonly rounds: number;
+}
+
+/** How many failed. */
+async function atOnce(
+  { tools, server, pool, note, keep }: Stage,
+  { what, args, rounds }: Load,
+  { count, target }: { readonly count: number; readonly target: number },
+): Promise<number> {
+  const onEmpty = async (processes: number): Promise<Storm> => {
+    const url = pool.urlOf(await server.createDatabase());
+    return storm(asHeadgate(tools.headgate, url, ["up", ...args]), processes);
+  };
+  const [alone, many]: [Storm[], Storm[]] = [[], []];
+  for (let round = 0; round < rounds; round += 1) {
+    alone.push(await onEmpty(1));
+    many.push(await onEmpty(count));
+  }
+  const name = `${count} \`up\` at once with ${what}, pool of 2 / one`;
+  keep(
+    name,
+    new Map([
+      ["alone", alone],
+      ["together", many],
+    ]),
+  );
+  const value = median(many.map(({ wallMs }, i) => wallMs / (alone[i]?.wallMs ?? Number.NaN)));
+  note({ name, value, target });
+  return failuresIn([...alone, ...many]);
 }
 
 /** Who is compared with must have answered. @throws {Error} with the first of its failures. */
