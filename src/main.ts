@@ -38,6 +38,9 @@ type Asking = Invoking & Pick<Invoked, "command">;
 /** From source there is no executable that was started. */
 const PROGRAM = { start: TARGET === undefined ? undefined : process, runtimes: process.versions };
 
+/** A fleet runs them all at once, and most have nothing to do but look. */
+const BRIEF: ReadonlySet<string> = new Set(["probe", "wait", "up"]);
+
 async function main(argv: readonly string[]): Promise<Outcome> {
   process.exitCode = 1;
   const shape: Shape = {
@@ -91,8 +94,8 @@ async function invoke(invocation: Invocation, shape: Shape): Promise<Outcome> {
   }
   shape.command = invocation.command;
   shape.isProbe = shape.command === "probe";
-  // The binary starts with a compiler that holds back: right for a probe, wrong for what takes longer.
-  if (!shape.isProbe && typeof Bun !== "undefined") Bun.unsafe.setJITPolicy(1);
+  // The binary starts with a compiler that holds back: right for what is over soon, wrong for the rest.
+  if (!BRIEF.has(shape.command) && typeof Bun !== "undefined") Bun.unsafe.setJITPolicy(1);
   const { settings, env } = loadSettings({ ...invocation, env: process.env, readFile });
   shape.settings = settings;
   shape.isJson = settings.json;

@@ -23,14 +23,19 @@ export interface GateSettings {
   readonly isLedgerless?: boolean | undefined;
 }
 
-/** Asks the server for the place when the gate is first needed. */
+/**
+ * Asks the server for the place when the gate is first needed.
+ *
+ * @param known The gate, from a session that has asked.
+ */
 export function openSession(
   connection: Connection,
   access: Access,
   { foreignKey, isLedgerless = false }: GateSettings,
+  known?: Gate,
 ): Session {
   const { searchPath } = access.direct ?? access.main;
-  let gate: Gate | undefined;
+  let gate = known;
   return {
     connection,
     known: undefined,
