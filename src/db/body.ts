@@ -2,7 +2,7 @@
 import { DbError } from "../core/db-error.ts";
 import { integerLiteral } from "../core/identifier.ts";
 import type { Connection } from "../ports.ts";
-import { UNBOUNDED } from "./connection.ts";
+import { UNBOUNDED } from "./deadlines.ts";
 import { together } from "./together.ts";
 
 /** In force while the body runs, and only then. */
@@ -45,14 +45,15 @@ export async function noteFrame(connection: Connection): Promise<KnownFrame> {
 
 /** Puts the body's limits in force, and notes when it began, in the transaction itself. */
 export async function limitBody(connection: Connection, limits: BodyLimits): Promise<void> {
-  await connection.run(`${limitsMessage(limits)};
-select set_config('headgate.began', extract(epoch from clock_timestamp())::text, true)`);
+  await connection.run(
+    `select ${settingLimits(limits)}, set_config('headgate.began', extract(epoch from clock_timestamp())::text, true)`,
+  );
 }
 
-/** The limits alone. */
-export function limitsMessage(limits: BodyLimits): string {
-  return `set local lock_timeout = ${integerLiteral(limits.lockTimeoutMs)};
-set local statement_timeout = ${integerLiteral(limits.statementTimeoutMs)}`;
+/** As columns of a query. */
+export function settingLimits(limits: BodyLimits): string {
+  return `set_config('lock_timeout', '${integerLiteral(limits.lockTimeoutMs)}', true),
+  set_config('statement_timeout', '${integerLiteral(limits.statementTimeoutMs)}', true)`;
 }
 
 /**

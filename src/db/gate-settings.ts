@@ -37,12 +37,12 @@ export async function setWhereKnown(connection: Connection): Promise<KnownSettin
   return rows.map(({ name }) => String(name));
 }
 
-/** The same for who knows which there are: statements, each with its semicolon. */
-export function setLocal(settings: KnownSettings): string {
+/** The same for who knows which there are: columns of a query, maybe none. */
+export function settingKnown(settings: KnownSettings): string {
   return Object.entries(WHERE_KNOWN)
     .filter(([name]) => settings.includes(name))
-    .map(([name, value]) => `set local ${name} = '${value}';`)
-    .join("\n");
+    .map(([name, value]) => `set_config('${name}', '${value}', true)`)
+    .join(", ");
 }
 
 /** Looks along the path that the target asks for, until the transaction ends. */

@@ -23,7 +23,7 @@ import {
   followSearchPath,
   type KnownSettings,
   PRE,
-  setLocal,
+  settingKnown,
   setWhereKnown,
   WHERE_KNOWN_MESSAGE,
 } from "./gate-settings.ts";
@@ -103,7 +103,8 @@ export async function enterAgain(
 
 /** Nothing in it but statements of our own, and no value. */
 export function enterMessage(gate: Gate, settings: KnownSettings): string {
-  return `${PRE};\n${setLocal(settings)}
+  return `${PRE};
+select ${settingKnown(settings)};
 select (case when ${tryKeys(gate)} then 'true' else 'headgate: the gate is taken' end)::text::boolean;
 ${lockMessage(gate)}`;
 }

@@ -13,7 +13,7 @@
  */
 import { digestLiteral, integerLiteral, quoteLedger } from "../core/identifier.ts";
 import type { Connection } from "../ports.ts";
-import { type BodyLimits, limitsMessage } from "./body.ts";
+import { type BodyLimits, settingLimits } from "./body.ts";
 import { enterMessage, type Gate } from "./gate.ts";
 import { followSearchPath, type KnownSettings } from "./gate-settings.ts";
 import { together } from "./together.ts";
@@ -42,8 +42,7 @@ export async function beginNext(
   const begun = connection.run(`${enterMessage(gate, settings)};
 select (case when (select version = ${version} and history = ${digestLiteral(below.history)} and state = 'applied'
   from ${ledger} order by version desc limit 1) then 'true' else 'headgate: the ledger moved' end)::text::boolean,
-  set_config('headgate.xact', pg_current_xact_id()::text, true) as xact_id;
-${limitsMessage(limits)};
+  set_config('headgate.xact', pg_current_xact_id()::text, true) as xact_id, ${settingLimits(limits)};
 savepoint headgate`);
   const [{ rows }] = await together([begun, followSearchPath(connection, gate)]);
   return String(rows[0]?.["xact_id"]);
