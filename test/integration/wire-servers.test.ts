@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { NEWEST_MAJOR, type PostgresMajor } from "../support/embedded-postgres.ts";
 import { SUPERUSER } from "../support/postgres-admin.ts";
 import { hold, query } from "../support/query.ts";
 import { createScratchFolder, writeServerFile } from "../support/scratch.ts";
@@ -43,10 +44,19 @@ const HBA = [
 
 let substrate: Substrate;
 let fixture: TlsFixture;
+const servers = new Map<PostgresMajor, PostgresServer>();
 
 beforeAll(async () => {
   fixture = createTlsFixture();
   substrate = await openSubstrate("local");
+  const start = async (version: PostgresMajor): Promise<void> => {
+    const server = await substrate.postgres({ version, tls: fixture.server, hba: HBA });
+    servers.set(version, server);
+    const { url } = await server.createDatabase();
+    await createUsers(url);
+    await query(url, "create database certified");
+  };
+  await Promise.all(VERSIONS.map(start));
 }, 120_000);
 
 afterAll(async () => {
@@ -69,19 +79,21 @@ async function createUsers(url: string): Promise<void> {
   await query(url, statements.join(";\n"));
 }
 
+function serverOf(version: PostgresMajor): PostgresServer {
+  const server = servers.get(version);
+  if (server) return server;
+  throw new Error(`PostgreSQL ${version} is not started`);
+}
+
 function ask(wish: Wish): Promise<Outcome<{ rows: readonly unknown[]; tag: string }>> {
   return askBoth(wish, rowsOf(WHO));
 }
 
 describe.each(VERSIONS)("PostgreSQL %d", (version) => {
   let server: PostgresServer;
-  beforeAll(async () => {
-    server = await substrate.postgres({ version, tls: fixture.server, hba: HBA });
-    const { url } = await server.createDatabase();
-    await createUsers(url);
-    await query(url, "create database certified");
-  }, 120_000);
-  afterAll(() => server.stop());
+  beforeAll(() => {
+    server = serverOf(version);
+  });
 
   const methods: readonly [user: string, opens: readonly ("disable" | "require")[]][] = [
     ["scram_user", ["disable", "require"]],
@@ -139,31 +151,25 @@ describe("a server that lets nobody in", () => {
   });
 
   test("because it is starting", async () => {
-    const primary = await substrate.postgres();
-    const standby = await openStandby(primary, { isReadable: false });
+    const standby = await openStandby(serverOf(NEWEST_MAJOR), { isReadable: false });
     expect(await ask({ server: standby })).toMatchObject({ state: "57P03" });
     await standby.stop();
-    await primary.stop();
   });
 });
 
 describe("PgBouncer", () => {
-  let server: PostgresServer;
   let database: Database;
   beforeAll(async () => {
-    server = await substrate.postgres();
-    database = await server.createDatabase();
-    await query(database.url, `create role scram_user login password '${PASSWORD}'`);
-    const users = "create role md5_user login password";
-    await query(database.url, `${users} '${PASSWORD}'; grant all on schema public to md5_user`);
-  }, 120_000);
+    database = await serverOf(NEWEST_MAJOR).createDatabase();
+  });
 
   async function through(
     settings: Readonly<Record<string, string>>,
     play: (wish: Wish, pool: Pgbouncer) => Promise<void>,
   ): Promise<void> {
     const users = ["scram_user", "md5_user"].map((user) => ({ user, password: PASSWORD }));
-    const pool = await substrate.pgbouncer(server, { settings, users, poolSize: 2 });
+    const newest = serverOf(NEWEST_MAJOR);
+    const pool = await substrate.pgbouncer(newest, { settings, users, poolSize: 2 });
     await play({ server: pool, database: database.name }, pool);
     await pool.stop();
   }
