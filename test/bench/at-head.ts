@@ -27,10 +27,10 @@ import {
 } from "./tools.ts";
 import { type Workload, workload } from "./workload.ts";
 
-const MIGRATIONS = 100;
-
 /** Everyone's question to a schema at its head. What is not installed is not there. */
 interface Questions {
+  /** Migrations, and so ledger rows. */
+  readonly count: number;
   readonly url: string;
   readonly program: string;
   readonly probe: Contender;
@@ -53,8 +53,8 @@ export async function atHead(stage: Stage): Promise<void> {
 }
 
 /** Each tool brings a database of its own to its head. */
-async function prepareQuestions({ tools, server }: Stage): Promise<Questions> {
-  const light = workload("light", MIGRATIONS);
+async function prepareQuestions({ tools, server, size }: Stage): Promise<Questions> {
+  const light = workload("light", size(100, 20));
   const { url } = await server.createDatabase();
   const [ofDbmate, ofPython] = [await server.createDatabase(), await server.createDatabase()];
   const program = bundleOf(tools, light.headgate());
@@ -65,8 +65,7 @@ async function prepareQuestions({ tools, server }: Stage): Promise<Questions> {
   const up = asHeadgate(program, url, ["up"]);
   await measure([up, ...dbmate("migrate"), ...python("upgrade")], 1, 0);
   return {
-    url,
-    program,
+    ...{ url, program, count: light.count },
     probe: asHeadgate(program, url, ["probe"]),
     psql: tools.psql ? [asPsql(tools.psql, url)] : [],
     dbmate: dbmate("status", "--exit-code"),
@@ -188,7 +187,7 @@ async function roundTrips({ server, note }: Stage, { program, url }: Questions):
 }
 
 /** The same probe beside a ledger that is a hundred times as long. */
-async function longLedger(stage: Stage, { probe }: Questions): Promise<void> {
+async function longLedger(stage: Stage, { probe, count: few }: Questions): Promise<void> {
   const { tools, server, size, keep, note } = stage;
   const count = size(10_000, 1000);
   const long = workload("light", count);
@@ -199,7 +198,7 @@ async function longLedger(stage: Stage, { probe }: Questions): Promise<void> {
   forgetPages([program]);
   const samples = await measure([probe, other], size(20, 2));
   keep("long ledger", samples);
-  const what = `probe at ${count} ledger rows / at ${MIGRATIONS}`;
+  const what = `probe at ${count} ledger rows / at ${few}`;
   const wall = ratio(samples, "long", "probe", "wallMs");
   note({ name: `${what}, wall`, value: wall, target: 1.05 });
   note({ name: `${what}, CPU`, value: ratio(samples, "long", "probe", "cpuMs") });
