@@ -13,6 +13,9 @@ const IN_FLIGHT_MAX = 20;
 /** More are sent when so few are left: several at once, and before the server has nothing to do. */
 const IN_FLIGHT_MIN = 5;
 
+/** Of their texts: what waits on its way to the server is held in memory, maybe twice. */
+const IN_FLIGHT_CHARS_MAX = 1_000_000;
+
 /** What is applied, and how. */
 export interface Succession {
   readonly plan: NonEmpty<Migration>;
@@ -44,29 +47,32 @@ export async function applyAll(
   work: Succession & { readonly inside: Inside },
 ): Promise<void> {
   const flights: Flight[] = [];
-  const uncommitted: Applied[] = [];
-  const land = async (): Promise<void> => {
-    const flight = flights.shift();
-    if (!flight) return;
-    uncommitted.push(await landed(world, flight));
-    if (!work.isAtomic || flights.length === 0) work.onApplied(uncommitted.splice(0));
+  const done: Applied[] = [];
+  const land = async (left: number): Promise<void> => {
+    while (flights.length > left) {
+      done.push(await landed(world, flights.shift() as Flight));
+      if (!work.isAtomic) work.onApplied(done.splice(0));
+    }
   };
   try {
     for (const [index, migration] of work.plan.entries()) {
-      if (flights.length === IN_FLIGHT_MAX) while (flights.length > IN_FLIGHT_MIN) await land();
-      const answer = applyMigration(connection, place, {
-        ...work,
-        migration,
-        ...bounds(work, index),
-      });
+      if (flights.length === IN_FLIGHT_MAX) await land(IN_FLIGHT_MIN);
+      if (charsOf(flights) > IN_FLIGHT_CHARS_MAX) await land(0);
+      const turn = { ...work, migration, ...bounds(work, index) };
+      const answer = applyMigration(connection, place, turn);
       answer.catch(() => undefined);
       flights.push({ migration, answer });
     }
-    while (flights.length > 0) await land();
+    await land(0);
+    work.onApplied(done);
   } catch (error) {
     await Promise.allSettled(flights.map(({ answer }) => answer));
     if (!(error instanceof TurnLost)) throw error;
   }
+}
+
+function charsOf(flights: readonly Flight[]): number {
+  return flights.reduce((sum, { migration }) => sum + migration.up.sql.length, 0);
 }
 
 /** Where its transaction begins and ends. */

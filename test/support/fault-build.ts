@@ -99,7 +99,7 @@ const POINTS: readonly Mutation[] = [
   },
   constant("flow/apply-all.ts", "IN_FLIGHT_MAX = 20", `IN_FLIGHT_MAX = ${ONE_BY_ONE} ? 1 : 20`),
   constant("flow/apply-all.ts", "IN_FLIGHT_MIN = 5", `IN_FLIGHT_MIN = ${ONE_BY_ONE} ? 0 : 5`),
-  before("after-commit", "flow/apply-all.ts", "if (!work.isAtomic || flights.length === 0)"),
+  before("after-commit", "flow/apply-all.ts", "if (!work.isAtomic)"),
   before("before-exit", "cli/run.ts", 'world.log("database.ready", {'),
   before("before-signal", "flow/build.ts", "const signal = await open({"),
   before("after-signal", "flow/build.ts", "const isStillNext = (ledger: Ledger): Promise<boolean>"),
