@@ -91,7 +91,7 @@ export async function step<Plan>(
     else if (!gate.isLedgerless) session.known = entry;
     return outcome;
   } catch (error) {
-    if (!end.isSent() && !endsConnection(error)) await rollback(connection);
+    if (!endsConnection(error)) await rollback(connection);
     throw error;
   }
 }

@@ -12,7 +12,7 @@ const at = (point: FaultPoint): string =>
 
 /** A run that is to stop at one of these waits for what it sent before; any other sends the rest along. */
 const waiting = (sent: string, ...points: readonly FaultPoint[]): string =>
-  `${sent}?.catch(() => undefined); if (${stopsAt(...points)}) await ${sent};`;
+  `if (${stopsAt(...points)}) await ${sent}?.catch(() => undefined);`;
 
 /** Where a test build can stop, in the order of the protocol. */
 export type FaultPoint =
@@ -79,7 +79,7 @@ const POINTS: readonly Mutation[] = [
   {
     file: "flow/apply.ts",
     find: "const effect = sendBody(",
-    replace: `${waiting("begun", "after-lock", "after-ledger")} const effect = sendBody(`,
+    replace: `${waiting("begun", "before-lock", "after-lock", "after-ledger")} const effect = sendBody(`,
   },
   {
     file: "flow/apply.ts",
