@@ -67,7 +67,8 @@ const server = await startLocalPostgres();
 console.log(
   `Deno smoke test on a local server, PostgreSQL ${server.version}, ${platform()}-${arch()}`,
 );
-let [passed, failed] = [0, 0];
+let passed = 0;
+const failures: string[] = [];
 for (const [i, steps] of runs.entries()) {
   const { url } = await server.createDatabase();
   for (const expected of steps) {
@@ -75,12 +76,13 @@ for (const [i, steps] of runs.entries()) {
     const what = `${expected.program.name} ${expected.args.join(" ")}`.padEnd(38);
     console.log(`${isGood ? "ok    " : "FAILED"} database ${i + 1}: ${what} ${detail}`);
     if (isGood) passed += 1;
-    else failed += 1;
+    else failures.push(`${what.trim()}: ${detail.split("\n")[0]}`);
   }
 }
 await server.stop();
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+for (const line of failures) console.log(`failed: Deno: ${line}`);
+console.log(`${passed} passed, ${failures.length} failed`);
+process.exit(failures.length === 0 ? 0 : 1);
 
 async function check(
   { program, args, status, says }: Expected,

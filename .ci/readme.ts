@@ -1,6 +1,6 @@
 /**
  * Rewrites the blocks of README.md that repeat what the code says: usage, flags, variables, events
- * and exit statuses, and what the last full kill matrix found. Run it after changing one of these: `bun .ci/readme.ts`.
+ * and exit statuses, what the last full bench measured, and what the last full kill matrix found. Run it after changing one of these: `bun .ci/readme.ts`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,6 +11,8 @@ import { SEED_VARIABLES, type SeedVariable } from "../src/config/seed-variables.
 import { SETTINGS, type Setting } from "../src/config/settings.ts";
 import type { ErrorCode } from "../src/core/error.ts";
 import { EVENTS } from "../src/core/events.ts";
+import { renderReadme } from "../test/bench/report.ts";
+import figures from "../test/bench/summary.json" with { type: "json" };
 import { renderSummary } from "../test/matrix/report.ts";
 import summary from "../test/matrix/summary.json" with { type: "json" };
 
@@ -44,6 +46,7 @@ export const BLOCKS: Readonly<Record<string, () => string>> = {
   seeds: renderSeedVariables,
   exits: renderExits,
   events: renderEvents,
+  cost: () => renderReadme(figures),
   matrix: () => renderSummary(summary),
 };
 

@@ -162,12 +162,11 @@ async function runPart(
 }
 
 function sumOf(summaries: readonly Summary[]): Summary {
-  const problems = summaries.flatMap(({ problem }) => (problem === undefined ? [] : [problem]));
   return {
     passed: summaries.reduce((sum, { passed }) => sum + passed, 0),
     failed: summaries.reduce((sum, { failed }) => sum + failed, 0),
     skipped: summaries.flatMap(({ skipped }) => skipped),
-    ...(problems.length === 0 ? {} : { problem: problems.join("; ") }),
+    failures: summaries.flatMap(({ failures }) => failures),
   };
 }
 
@@ -223,16 +222,19 @@ function placeOf({ needsServers }: Part): string {
 function report(results: readonly Result[], otherFailures: number): number {
   say("");
   let [passed, failed] = [0, otherFailures];
+  const failures = results.flatMap((result) => result.failures);
   for (const result of results) {
     const unexpected = result.skipped.filter((name) => reasonOf(name) === undefined);
     passed += result.passed;
     failed += result.failed + unexpected.length;
+    failures.push(...unexpected.map((name) => `${name}: skipped without a reason`));
     say(renderResult(result));
-    if (result.problem !== undefined) say(`  ${result.problem}`);
     for (const name of result.skipped) {
-      say(`  skipped: ${name}: ${reasonOf(name) ?? "without a reason, counts as failed"}`);
+      say(`  skipped: ${name}: ${reasonOf(name) ?? "without a reason"}`);
     }
   }
+  // At the very end, with the error indented: the end of a log is what is read first, or all there is.
+  for (const line of failures) say(`failed: ${line}`);
   say(`${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
 }

@@ -47,6 +47,20 @@ export class DbError extends Error {
     this.kind = kind;
     this.server = options.server;
   }
+
+  /** The same error of a text that followed so many characters of ours. */
+  after(length: number): DbError {
+    const { position = 0, text } = this.server ?? {};
+    if (!this.server) return this;
+    return new DbError(this.kind, this.message, {
+      cause: this.cause,
+      server: {
+        ...this.server,
+        position: position > length ? position - length : undefined,
+        text: text?.slice(length),
+      },
+    });
+  }
 }
 
 /** SQLSTATE: no such table. */

@@ -28,6 +28,12 @@ export function integerLiteral(value: number | bigint): string {
   return String(value);
 }
 
+/** A SHA-256 in lower-case hex as SQL text, quoted, for the same places. */
+export function digestLiteral(digest: string): string {
+  if (!/^[0-9a-f]{64}$/.test(digest)) throw new RangeError(`not a digest: ${digest}`);
+  return `'${digest}'`;
+}
+
 /**
  * Reads `table`, `schema.table`, either part quoted; unquoted parts fold to lower case as the
  * server folds them. Undefined when it is none of these.

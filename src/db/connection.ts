@@ -16,7 +16,8 @@ import { DbError } from "../core/db-error.ts";
 import { tagComment } from "../core/run-tag.ts";
 import type { Target } from "../core/target.ts";
 import type { Connection, Result, Row, Value } from "../ports.ts";
-import { endLife, type Life, newLife, openDriver } from "./driver.ts";
+import { createDeadlines } from "./deadlines.ts";
+import { endLife, newLife, openDriver } from "./driver.ts";
 import { toDbError } from "./driver-error.ts";
 import { leave } from "./leave.ts";
 
@@ -32,8 +33,6 @@ export interface ConnectionOptions {
 
 /** Of the driver, but not in its types: a statement without arguments is else a simple one. */
 const EXTENDED: object = { simple: false };
-/** No deadline: a migration's body runs as long as it needs. */
-export const UNBOUNDED = 0;
 /** Bounds a question to a pooler whose pool is exhausted by others. */
 const QUESTION_DEADLINE_MS = 20_000;
 const GOODBYE_S = 1;
@@ -44,21 +43,23 @@ export function openConnection(options: ConnectionOptions): Connection {
   const sql = openDriver(options, life);
   const prefix = options.tag === undefined ? "" : `${tagComment(options.tag)} `;
   const unanswered = new Set<Promise<unknown>>();
-  let last: Promise<unknown> = Promise.resolve();
   let leaving: Promise<void> | undefined;
+  const deadlines = createDeadlines((deadlineMs) =>
+    endLife(life, new DbError("deadline", `no answer within ${deadlineMs} ms`)),
+  );
 
   const call = async (ask: () => Promise<Result>, deadlineMs: number): Promise<Result> => {
     if (life.error) throw life.error;
-    const before = last;
     const answer = ask();
-    last = answer.catch(() => undefined);
     unanswered.add(answer);
+    deadlines.asked(deadlineMs);
     try {
-      return await withDeadline(answer, deadlineMs, { life, before });
+      return await answer;
     } catch (error) {
       throw life.error ?? toDbError(error, prefix.length);
     } finally {
       unanswered.delete(answer);
+      deadlines.answered();
     }
   };
   return {
@@ -93,30 +94,6 @@ export function openConnection(options: ConnectionOptions): Connection {
  */
 function bound(query: Promise<unknown>, values: readonly Value[]): Promise<unknown> {
   return Object.assign(query, { parameters: [...values] });
-}
-
-/** A question's time begins when the one before it is answered: that one may be a long migration. */
-async function withDeadline<T>(
-  pending: Promise<T>,
-  deadlineMs: number,
-  { life, before }: { readonly life: Life; readonly before: Promise<unknown> },
-): Promise<T> {
-  if (deadlineMs === UNBOUNDED) return pending;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let isAnswered = false;
-  void before.then(() => {
-    if (isAnswered) return;
-    timer = setTimeout(
-      () => endLife(life, new DbError("deadline", `no answer within ${deadlineMs} ms`)),
-      deadlineMs,
-    );
-  });
-  try {
-    return await pending;
-  } finally {
-    isAnswered = true;
-    clearTimeout(timer);
-  }
 }
 
 /** The driver gives one result, or a list when several statements returned rows. */

@@ -19,6 +19,14 @@ import { type GateKey, keyArguments, runKey } from "../core/gate-key.ts";
 import { integerLiteral, quoteLedger } from "../core/identifier.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Connection, Result } from "../ports.ts";
+import {
+  followSearchPath,
+  type KnownSettings,
+  PRE,
+  settingKnown,
+  setWhereKnown,
+  WHERE_KNOWN_MESSAGE,
+} from "./gate-settings.ts";
 import { createMissing } from "./ledger-create.ts";
 import { readTenancy } from "./place.ts";
 import { together } from "./together.ts";
@@ -34,21 +42,6 @@ export interface Gate {
   /** True: the ledger is neither made nor locked, and only its name decides the key. */
   readonly isLedgerless: boolean;
 }
-
-/** How long our own LOCK TABLE may queue: longer, and it would block the readers behind it. */
-const LEDGER_LOCK_MS = 2000;
-/** The only bound on a frozen holder: the server ends its transaction. Never 0. */
-const IDLE_LIMIT_MS = 30_000;
-
-/**
- * Settings that exist only on some servers; a plain SET of an unknown one is an error. For those
- * who got the lock only: the view behind it costs the server more than the lock.
- */
-const WHERE_KNOWN_MESSAGE = `select set_config(known.name, known.value, true)
-from (values ('client_connection_check_interval', '2s'), ('tcp_keepalives_idle', '10'),
-  ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '25000'),
-  ('transaction_timeout', '0')) as known (name, value)
-join pg_settings s on s.name = known.name`;
 
 /**
  * Begins the transaction and tries the lock. False: somebody else has it, and nothing is open.
@@ -89,26 +82,31 @@ function hasForeignKey(foreign: string): string {
   and l.objsubid = 1 and (l.classid::bigint << 32) | l.objid::bigint = ${foreign})`;
 }
 
-/** The idle limit comes before the lock: a holder that freezes right after it is bounded too. */
-const PRE = `begin isolation level read committed;
-set local statement_timeout = 0;
-set local lock_timeout = ${integerLiteral(LEDGER_LOCK_MS)};
-set local idle_in_transaction_session_timeout = ${integerLiteral(IDLE_LIMIT_MS)}`;
-
 /**
  * Begins, takes the lock and locks the ledger in one message, for a run that was inside a moment ago
  * and knows that there is a ledger. Nothing of it is left to wait for when the lock is another's: the
  * server makes that an error, so that the ledger is not queued for without it.
  *
+ * @param settings As `findLedger` gave them.
  * @throws {DbError} with `isGateTaken`, or 42P01 when the ledger is gone meanwhile.
  */
-export async function enterAgain(connection: Connection, gate: Gate): Promise<void> {
-  const taken = `${PRE};\n${WHERE_KNOWN_MESSAGE};
-select (case when ${tryKeys(gate)} then 'true' else 'headgate: the gate is taken' end)::text::boolean`;
+export async function enterAgain(
+  connection: Connection,
+  gate: Gate,
+  settings: KnownSettings,
+): Promise<void> {
   await together([
-    connection.run(`${taken};\n${lockMessage(gate)}`),
+    connection.run(enterMessage(gate, settings)),
     followSearchPath(connection, gate),
   ]);
+}
+
+/** Nothing in it but statements of our own, and no value. */
+export function enterMessage(gate: Gate, settings: KnownSettings): string {
+  return `${PRE};
+select ${settingKnown(settings)};
+select (case when ${tryKeys(gate)} then 'true' else 'headgate: the gate is taken' end)::text::boolean;
+${lockMessage(gate)}`;
 }
 
 /** True for the error of `enterAgain` that stands for "busy": what was said is no boolean. */
@@ -116,25 +114,26 @@ export function isGateTaken(error: unknown): boolean {
   return sqlStateOf(error) === "22P02";
 }
 
+/** What was found, or made, behind the lock. */
+export interface Found {
+  readonly createdLedger: boolean;
+  readonly settings: KnownSettings;
+}
+
 /**
- * Inside the gate: sees to it that the ledger exists. True when it was created.
+ * Inside the gate: puts its settings in force, and sees to it that the ledger exists.
  *
  * @throws {HeadgateError} `privilege-missing` before any DDL, with the statement that cures it.
  */
-export async function findLedger(connection: Connection, gate: Gate): Promise<boolean> {
-  const [, , tenancy] = await together([
-    connection.run(WHERE_KNOWN_MESSAGE),
+export async function findLedger(connection: Connection, gate: Gate): Promise<Found> {
+  const [settings, , tenancy] = await together([
+    setWhereKnown(connection),
     followSearchPath(connection, gate),
     gate.isLedgerless ? undefined : readTenancy(connection, gate.place),
   ]);
-  if (!tenancy || tenancy.exists) return false;
-  await createMissing(connection, gate.place, tenancy);
-  return true;
-}
-
-async function followSearchPath(connection: Connection, { searchPath }: Gate): Promise<void> {
-  if (searchPath === undefined) return;
-  await connection.bind("select set_config('search_path', $1::text, true)", [searchPath]);
+  const createdLedger = tenancy !== undefined && !tenancy.exists;
+  if (createdLedger) await createMissing(connection, gate.place, tenancy);
+  return { createdLedger, settings };
 }
 
 /** Nobody else writes to it until this transaction ends. */

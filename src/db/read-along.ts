@@ -25,6 +25,8 @@ const SHUTDOWN: ReadonlySet<string> = new Set(["57P01", "57P02"]);
 /** ReadyForQuery's word for "no transaction is open". */
 const IDLE = "I".charCodeAt(0);
 
+const NOTHING: Buffer = Buffer.alloc(0);
+
 /** Who is told. */
 export interface Ears {
   /** The server's last words. */
@@ -37,7 +39,7 @@ export interface Ears {
 
 /** Must be called before the driver listens. */
 export function readAlong(socket: Socket, ears: Ears): void {
-  let held: Uint8Array = new Uint8Array();
+  let held: Buffer = NOTHING;
   let skip = 0;
   let warning: DbError | undefined;
   const hear = (error: DbError): void => {
@@ -48,12 +50,11 @@ export function readAlong(socket: Socket, ears: Ears): void {
     if (warning) ears.onFatal(warning);
   };
   socket.on("error", endIt).on("close", endIt);
-  socket.on("data", (chunk: Uint8Array) => {
-    const data = Buffer.concat([held, chunk]);
-    const { messages, end } = readMessages(data, skip);
+  socket.on("data", (chunk: Buffer) => {
+    const data = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+    const end = readMessages(data, skip, (type, body) => tell({ type, body }, ears, hear));
     skip = Math.max(end - data.length, 0);
-    held = data.subarray(end);
-    for (const message of messages) tell(message, ears, hear);
+    held = end < data.length ? Buffer.from(data.subarray(end)) : NOTHING;
   });
 }
 
@@ -62,22 +63,23 @@ interface Message {
   readonly body: Buffer;
 }
 
-/** The whole messages in `data` that matter, and where what comes next begins: maybe behind its end. */
+/** Gives out the whole messages in `data` that matter. @returns where what comes next begins: maybe behind its end */
 function readMessages(
   data: Buffer,
   start: number,
-): { readonly messages: readonly Message[]; readonly end: number } {
-  const messages: Message[] = [];
+  give: (type: number, body: Buffer) => void,
+): number {
   let at = start;
   while (at + HEADER_LENGTH <= data.length) {
     const type = data[at] ?? 0;
     const end = at + 1 + data.readUInt32BE(at + 1);
-    const isHeard = HEARD.has(type);
-    if (isHeard && end > data.length) break;
-    if (isHeard) messages.push({ type, body: data.subarray(at + HEADER_LENGTH, end) });
+    if (HEARD.has(type)) {
+      if (end > data.length) break;
+      give(type, data.subarray(at + HEADER_LENGTH, end));
+    }
     at = end;
   }
-  return { messages, end: at };
+  return at;
 }
 
 function tell({ type, body }: Message, ears: Ears, hear: (error: DbError) => void): void {

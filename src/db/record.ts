@@ -26,14 +26,14 @@ export function rowValues({
   return [version, name, checksum, history, options.breaking, run.id, run.place, run.toolVersion];
 }
 
-/** SQLSTATE of the check in `recordApplied`: a text that is no boolean. */
+/** SQLSTATE of the check in `recordApplied`: a text that is no number. */
 const NOT_WRITTEN = "22P02";
 
 /**
  * The row of an applied migration, in the transaction that applied it, and how long that took. The
- * server itself checks that this is still that transaction and that the row is written, and makes
- * anything else an error: a COMMIT may be on its way behind this, and without the row it must fail.
- * Undefined: it did, because the body ended the transaction.
+ * server itself checks that this is still that transaction, and makes anything else an error: a COMMIT
+ * may be on its way behind this, and without the row it must fail. Undefined: the body ended the
+ * transaction.
  */
 export async function recordApplied(
   connection: Connection,
@@ -41,37 +41,32 @@ export async function recordApplied(
   entry: {
     readonly migration: Migration;
     readonly run: Run;
-    readonly xactId: string;
+    /** Undefined: the transaction itself keeps it, as `beginNext` noted it. */
+    readonly xactId: string | undefined;
   },
 ): Promise<number | undefined> {
-  const values = [...rowValues(entry), entry.xactId];
+  const values = [...rowValues(entry), entry.xactId ?? null];
   try {
     const { rows } = await connection.bind(recordMessage(ledger), values);
-    return Number(rows[0]?.["duration_ms"]);
+    return rows[0] && Number(rows[0]["duration_ms"]);
   } catch (error) {
     if (sqlStateOf(error) !== NOT_WRITTEN) throw error;
     return undefined;
   }
 }
 
-/** `limitBody` noted when it began; a body that takes all settings back leaves the transaction's start. */
+/** `limitBody` noted when it began; without that, it was with the transaction. */
 function recordMessage(ledger: LedgerPlace): string {
-  return `with body as (
-  select coalesce(to_timestamp(nullif(current_setting('headgate.began', true), '')::float8), now()) as began,
-    clock_timestamp() as ended
-), written as (
-  insert into ${quoteLedger(ledger)} (version, name, checksum, history, state, breaking, run_id,
-    started_at, finished_at, duration_ms, applied_by, tool_version)
-  select $1::bigint, $2::text, $3::text, $4::text, 'applied', $5::boolean, $6::uuid,
-    began, ended, round(extract(epoch from ended - began) * 1000)::bigint,
-    session_user || '@' || $7::text, $8::text
-  from body
-  where pg_current_xact_id()::text = $9::text
-  returning duration_ms
-)
-select max(duration_ms) as duration_ms,
-  (case when count(*) = 1 then 'true' else 'headgate: the ledger row is not written' end)::text::boolean
-from written`;
+  return `insert into ${quoteLedger(ledger)} (version, name, checksum, history, state, breaking, run_id,
+  started_at, finished_at, duration_ms, applied_by, tool_version)
+select (case when pg_current_xact_id()::text = coalesce($9::text, current_setting('headgate.xact', true))
+    then $1::text else 'headgate: the body ended the transaction' end)::bigint,
+  $2::text, $3::text, $4::text, 'applied', $5::boolean, $6::uuid,
+  began, ended, round(extract(epoch from ended - began) * 1000)::bigint,
+  session_user || '@' || $7::text, $8::text
+from (select coalesce(to_timestamp(nullif(current_setting('headgate.began', true), '')::float8), now()) as began,
+  clock_timestamp() as ended) as body
+returning duration_ms`;
 }
 
 /** The row of a migration that left something behind: every runner stops at it. */

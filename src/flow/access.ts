@@ -43,8 +43,13 @@ export function connect(world: World, access: Access, target: Target, tag?: stri
 }
 
 /** As `connect`, for who only reads: by the small client, where the world has one. */
-export function connectReader(world: World, access: Access, tag?: string): Connection {
-  const options = optionsOf(world, access, access.main, tag);
+export function connectReader(
+  world: World,
+  access: Access,
+  tag?: string,
+  target: Target = access.main,
+): Connection {
+  const options = optionsOf(world, access, target, tag);
   return opening(world, options, world.openReader ?? openGeneral);
 }
 

@@ -1,16 +1,20 @@
 /** Applies and reverts single migrations inside the gate. */
+import { isConnectionTrouble, isContention } from "../core/db-error.ts";
 import type { LedgerPlace } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
 import {
   type BodyFrame,
   type BodyLimits,
   closeBody,
+  type KnownFrame,
   limitBody,
   openBody,
   runBody,
+  runBodyInside,
 } from "../db/body.ts";
 import { type Run, recordApplied, removeRow } from "../db/record.ts";
 import { together } from "../db/together.ts";
+import { hasCommitted } from "../db/xact.ts";
 import type { Connection } from "../ports.ts";
 import type { World } from "./access.ts";
 import { failureOf, type Job } from "./body-failure.ts";
@@ -41,56 +45,75 @@ export class BodyCommitted extends Error {
   }
 }
 
-/**
- * Body, ledger row and maybe COMMIT, sent without waiting between them: they take effect together or
- * not at all. A body that fails leaves the rest to fail in its transaction; one that ended it makes
- * the row's statement fail, so that no COMMIT without the row succeeds.
- *
- * @throws {HeadgateError} `migration-failed` or `privilege-missing`; `DbError` when a retry may help.
- */
-export async function applyMigration(
-  world: World,
-  connection: Connection,
-  place: LedgerPlace,
-  work: Patience & {
-    readonly migration: Migration;
-    readonly run: Run;
-    readonly frame: BodyFrame;
-    /** Undefined: more is to come in this transaction. */
-    readonly commit: (() => Promise<void>) | undefined;
-  },
-): Promise<Applied> {
-  const { migration, run, frame } = work;
-  const job = { migration, section: migration.up, lockTimeoutMs: work.lockTimeoutMs };
-  const report = reporting(world, migration);
-  try {
-    const effect = sendBody(connection, job, frame);
-    const row = recordApplied(connection, place, { migration, run, xactId: frame.xactId });
-    const end = work.commit?.();
-    const [isSame, durationMs] = await together([effect, row, end]);
-    if (!isSame || durationMs === undefined) throw new BodyCommitted(migration);
-    return { version: migration.version, name: migration.name, durationMs };
-  } finally {
-    report.end();
-  }
+/** Thrown when a migration's turn did not come: the ledger, or the gate, is no longer as it was decided upon. */
+export class TurnLost extends Error {}
+
+/** One migration, and the transaction that it is applied in. */
+export interface Turn extends Patience {
+  readonly migration: Migration;
+  readonly run: Run;
+  readonly frame: BodyFrame;
+  /** Undefined: the transaction is open. Gives its number. */
+  readonly begin: ((limits: BodyLimits) => Promise<string>) | undefined;
+  /** Undefined: more is to come in this transaction. */
+  readonly commit: (() => Promise<void>) | undefined;
 }
 
-/** False: the body ended the transaction. @throws in the words of `failureOf`. */
+/**
+ * Body, ledger row and maybe BEGIN and COMMIT, all sent before it first waits, so that the next one may
+ * be sent on top: they take effect together or not at all. A body that fails leaves the rest to fail in its transaction; one that ended
+ * it makes the row's statement fail, so that no COMMIT without the row succeeds.
+ *
+ * @throws {HeadgateError} `migration-failed` or `privilege-missing`; `DbError` when a retry may help;
+ *   `TurnLost`, `BodyCommitted`.
+ */
+export async function applyMigration(
+  connection: Connection,
+  place: LedgerPlace,
+  work: Turn,
+): Promise<Applied> {
+  const { migration, run, lockTimeoutMs, begin } = work;
+  const job = { migration, section: migration.up, lockTimeoutMs };
+  const frame = begin === undefined ? work.frame : { ...work.frame, xactId: undefined };
+  const begun = begin?.(limitsOf(migration, job)).catch(asTurnLost);
+  const effect = sendBody(connection, job, frame);
+  const row = recordApplied(connection, place, { migration, run, xactId: frame.xactId });
+  const end = work.commit?.().catch(asFailure(job));
+  const answers = together([begun, effect, row]);
+  await Promise.allSettled([answers, end]);
+  const [begunId, isSame, durationMs] = await answers;
+  if (!isSame || durationMs === undefined) {
+    const isKept = begunId === undefined || (await hasCommitted(connection, begunId));
+    throw isKept ? new BodyCommitted(migration) : new TurnLost();
+  }
+  await end;
+  return { version: migration.version, name: migration.name, durationMs };
+}
+
+/** What another try may cure is told as it is; the rest shows when the ledger is read again. */
+function asTurnLost(error: unknown): never {
+  throw isContention(error) || isConnectionTrouble(error) ? error : new TurnLost();
+}
+
+function asFailure(job: Job): (error: unknown) => never {
+  return (error) => {
+    throw failureOf(error, job);
+  };
+}
+
+/** False: the body ended the transaction. */
 async function sendBody(
   connection: Connection,
   job: Job & Patience,
   frame: BodyFrame,
 ): Promise<boolean> {
-  try {
-    const [, , isSame] = await together([
-      limitBody(connection, limitsOf(job.migration, job)),
-      runBody(connection, job.section.sql),
-      closeBody(connection, frame),
-    ]);
-    return isSame;
-  } catch (error) {
-    throw failureOf(error, job);
-  }
+  const isOpen = frame.xactId !== undefined;
+  const [, , isSame] = await together([
+    isOpen ? limitBody(connection, limitsOf(job.migration, job)) : undefined,
+    (isOpen ? runBody : runBodyInside)(connection, job.section.sql),
+    closeBody(connection, frame),
+  ]).catch(asFailure(job));
+  return isSame;
 }
 
 /** A migration that is undone, once its transaction is committed. */
@@ -119,7 +142,7 @@ async function runJob(
   world: World,
   connection: Connection,
   job: Job & Patience,
-): Promise<{ readonly frame: BodyFrame | undefined; readonly durationMs: number }> {
+): Promise<{ readonly frame: KnownFrame | undefined; readonly durationMs: number }> {
   const { migration, section } = job;
   const report = reporting(world, migration);
   try {
@@ -142,7 +165,7 @@ function limitsOf({ options }: Migration, { lockTimeoutMs }: Patience): BodyLimi
 }
 
 /** Says that a body has begun, and every now and then that it still runs. */
-function reporting(
+export function reporting(
   { clock, log }: World,
   { version, name }: Migration,
 ): { readonly elapsedMs: () => number; readonly end: () => void } {

@@ -2,16 +2,16 @@
  * Drives steps through the gate until a task has nothing left to do. One step is one transaction on
  * one connection; whatever breaks, the next step reads the ledger again and decides anew.
  */
-import { type DbError, isConnectionTrouble, isContention } from "../core/db-error.ts";
 import { HeadgateError } from "../core/error.ts";
 import type { LedgerName, LedgerPlace } from "../core/ledger.ts";
+import { type Gate, isGateFree } from "../db/gate.ts";
+import type { Connection } from "../ports.ts";
 import { type Access, connect, type World } from "./access.ts";
-import { backOff } from "./back-off.ts";
-import { gateError, isStatementPooling, unreachableError } from "./db-trouble.ts";
 import { type HolderWatch, watchHolders } from "./holder-watch.ts";
-import { describeObstacle, describeTrouble, type InTheWay, type Obstacle } from "./in-the-way.ts";
+import { describeObstacle, type InTheWay, type Obstacle } from "./in-the-way.ts";
+import { recover } from "./recover.ts";
 import { type GateSettings, openSession, type Session } from "./session.ts";
-import { type StepOutcome, step, type Task } from "./step.ts";
+import { step, type Task } from "./step.ts";
 import { createWaiter, type Waiter } from "./wait.ts";
 
 /** How long to wait, and under which names. */
@@ -21,14 +21,16 @@ export interface GateWish extends GateSettings {
   readonly runId: string;
   /** How long a session-level holder must have been idle before it is ended; undefined: never. */
   readonly reclaimAfterMs?: number | undefined;
-  /** Others are at work right now: wait for them before trying the lock. */
-  readonly waitsFirst?: boolean | undefined;
+  /** Where to wait while others are inside; undefined: in the session that will try the lock. */
+  readonly lobby?: Lobby | undefined;
 }
 
-/** Consecutive failures to get or keep a connection, about ten seconds in all. */
-const RECONNECTS_MAX = 10;
-const RECONNECT_FIRST_MS = 100;
-const RECONNECT_LONGEST_MS = 2000;
+/** A reader's session: most runners of a fleet find others inside, and never need another one. */
+export interface Lobby {
+  readonly connection: Connection;
+  /** Others are at work right now: wait for them before looking at the lock. */
+  readonly waitsFirst: boolean;
+}
 
 /** How the task got through. */
 export interface Passage {
@@ -55,14 +57,14 @@ export async function throughGate<Plan>(
     ledger: access.ledger,
     waiter: createWaiter(world, wish.lockWaitMs),
     watch: watchHolders(world, access, wish),
-    open: () => {
+    open: (gate) => {
       const connection = connect(world, access, access.direct ?? access.main, wish.runId);
-      return openSession(connection, access, wish);
+      return openSession(connection, access, wish, gate);
     },
-    session: undefined,
+    lobby: wish.lobby,
+    session: wish.lobby && openSession(wish.lobby.connection, access, wish),
     failures: 0,
     hasActed: false,
-    waitsFirst: wish.waitsFirst === true,
     mark: -1,
   };
   try {
@@ -73,18 +75,19 @@ export async function throughGate<Plan>(
   return { waitedMs: loop.waiter.waitedMs(), hasActed: loop.hasActed };
 }
 
-interface Loop<Plan> {
+/** A task on its way. */
+export interface Loop<Plan> {
   readonly world: World;
   readonly task: Task<Plan>;
   readonly ledger: LedgerName;
   readonly waiter: Waiter;
   readonly watch: HolderWatch;
-  readonly open: () => Session;
+  readonly open: (gate?: Gate) => Session;
+  lobby: Lobby | undefined;
   session: Session | undefined;
   failures: number;
   /** Whether this run has had something to do inside the gate. */
   hasActed: boolean;
-  waitsFirst: boolean;
   mark: number | string;
 }
 
@@ -93,7 +96,9 @@ async function turn<Plan>(loop: Loop<Plan>): Promise<boolean> {
   try {
     loop.session ??= loop.open();
     const { session } = loop;
-    const isDone = await tryStep(loop, session);
+    const isDone = loop.lobby
+      ? await tryLobby(loop, loop.lobby, session)
+      : await tryStep(loop, session);
     if (isDone && loop.hasActed) {
       await loop.task.finish(session.connection, (await session.gate()).place);
     }
@@ -111,11 +116,19 @@ function asStop(reason: unknown, error: unknown): unknown {
   return isSame && error.code === reason.code ? error : reason;
 }
 
+/** Waits while others are inside; then it is this run's turn to try, in a session of its own. */
+async function tryLobby<Plan>(loop: Loop<Plan>, lobby: Lobby, session: Session): Promise<boolean> {
+  const gate = await session.gate();
+  const isBusy = lobby.waitsFirst || !(await isGateFree(lobby.connection, gate));
+  loop.lobby = isBusy ? { ...lobby, waitsFirst: false } : undefined;
+  if (isBusy) return waitForOthers(loop, session, { kind: "busy" });
+  loop.session = loop.open(gate);
+  await lobby.connection.close();
+  return false;
+}
+
 async function tryStep<Plan>(loop: Loop<Plan>, session: Session): Promise<boolean> {
-  const outcome: StepOutcome<Plan> = loop.waitsFirst
-    ? { kind: "busy" }
-    : await step(session, loop.task, (place) => acting(loop, place));
-  loop.waitsFirst = false;
+  const outcome = await step(session, loop.task, (place) => acting(loop, place));
   loop.failures = 0;
   if (outcome.kind === "stopped") return true;
   if (outcome.kind === "prepare") {
@@ -160,36 +173,4 @@ async function waitForOthers<Plan>(
     loop.mark = mark;
     loop.waiter.progressed();
   }
-}
-
-/** Decides whether another try may do better, and waits for it. @throws the error when not. */
-async function recover<Plan>(loop: Loop<Plan>, error: unknown): Promise<void> {
-  const { world, session, task } = loop;
-  if (isContention(error) && session)
-    return backOff(world, loop.waiter, { session, task }, error as DbError);
-  if (!isConnectionTrouble(error) || isStatementPooling(error)) throw gateError(error, loop.ledger);
-  await dropSession(loop, error as Error);
-  loop.failures += 1;
-  const { kind } = error as DbError;
-  // One that takes a question and says nothing is there too, maybe behind a pool that others fill.
-  const isServerThere = kind === "server" || kind === "deadline";
-  if (!isServerThere && loop.failures > RECONNECTS_MAX) throw unreachableError(error as DbError);
-  world.log("connection.lost", { try: loop.failures, reason: (error as Error).message });
-  if (isServerThere) {
-    return loop.waiter
-      .pause(async () => describeTrouble(error as DbError))
-      .catch((stop: unknown) => {
-        throw world.stop.aborted ? stop : unreachableError(error as DbError);
-      });
-  }
-  const pauseMs = Math.min(RECONNECT_LONGEST_MS, RECONNECT_FIRST_MS * 1.6 ** loop.failures);
-  await world.clock.sleep(pauseMs * (0.5 + world.random()));
-}
-
-/** Never reuse a connection after trouble: what is open on it is unknown. */
-async function dropSession<Plan>(loop: Loop<Plan>, error: Error): Promise<void> {
-  const { session } = loop;
-  loop.session = undefined;
-  session?.connection.destroy(error);
-  await session?.connection.close();
 }

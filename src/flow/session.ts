@@ -1,18 +1,18 @@
 /** One connection and the gate that it goes through. */
 import { stepKey } from "../core/gate-key.ts";
-import type { Ledger } from "../core/ledger.ts";
 import type { Gate } from "../db/gate.ts";
 import { resolvePlace } from "../db/place.ts";
 import type { Connection } from "../ports.ts";
 import type { Access } from "./access.ts";
+import type { Known } from "./entry.ts";
 
 /** A connection and the gate that it goes through. */
 export interface Session {
   readonly connection: Connection;
   /** Where the gate is; asked once, when it is first needed. */
   readonly gate: () => Promise<Gate>;
-  /** The ledger as the step just before found it; undefined unless that step acted. */
-  known: Ledger | undefined;
+  /** What the step just before found; undefined unless that step acted. */
+  known: Known | undefined;
 }
 
 /** What a gate is like, beside its place. */
@@ -23,14 +23,19 @@ export interface GateSettings {
   readonly isLedgerless?: boolean | undefined;
 }
 
-/** Asks the server for the place when the gate is first needed. */
+/**
+ * Asks the server for the place when the gate is first needed.
+ *
+ * @param known The gate, from a session that has asked.
+ */
 export function openSession(
   connection: Connection,
   access: Access,
   { foreignKey, isLedgerless = false }: GateSettings,
+  known?: Gate,
 ): Session {
   const { searchPath } = access.direct ?? access.main;
-  let gate: Gate | undefined;
+  let gate = known;
   return {
     connection,
     known: undefined,

@@ -22,9 +22,9 @@ export async function slowPath(
   world: World,
   access: Access,
   source: BundleSource,
-  work: Work & Pick<GateWish, "waitsFirst">,
+  work: Work & Pick<GateWish, "lobby">,
 ): Promise<SlowPath> {
-  const { request, run, waitsFirst } = work;
+  const { request, run, lobby } = work;
   const wish: GateWish = {
     lockWaitMs: request.lockWaitMs,
     foreignKey: request.lockId,
@@ -33,7 +33,7 @@ export async function slowPath(
   };
   const task = upTask(world, access, source, work);
   try {
-    const passage = await throughGate(world, access, { ...wish, waitsFirst }, task);
+    const passage = await throughGate(world, access, { ...wish, lobby }, task);
     const path = passage.hasActed ? "slow" : "fast";
     return { path, applied: task.applied(), waitedMs: passage.waitedMs };
   } catch (error) {

@@ -1,8 +1,10 @@
 /** One step through the gate: one transaction, in which a task decides and acts. */
 import { DbError, endsConnection, isConnectionTrouble } from "../core/db-error.ts";
 import type { Ledger, LedgerPlace, LedgerRow } from "../core/ledger.ts";
-import type { BodyFrame } from "../db/body.ts";
+import type { Migration } from "../core/migration.ts";
+import type { BodyLimits, KnownFrame } from "../db/body.ts";
 import { commit, type Gate, rollback, tryGate } from "../db/gate.ts";
+import { beginNext } from "../db/next-transaction.ts";
 import type { Connection } from "../ports.ts";
 import { type Entry, enterWithLock, tryEnterAgain } from "./entry.ts";
 import type { Session } from "./session.ts";
@@ -27,12 +29,14 @@ export interface Sight {
 /** The gate's transaction, for a task that sends several things at once. */
 export interface Inside {
   /** Undefined where there is no ledger. */
-  readonly frame: BodyFrame | undefined;
+  readonly frame: KnownFrame | undefined;
   /**
-   * May be called once, without waiting for what was sent before, if the server lets it fail whenever
-   * effect or row are not there.
+   * May be called without waiting for what was sent before, if the server lets it fail whenever effect
+   * or row are not there.
    */
   readonly commit: () => Promise<void>;
+  /** May be called without waiting for the COMMIT that was sent before it: `db/next-transaction.ts`. */
+  readonly beginNext: (below: Migration, limits: BodyLimits) => Promise<string>;
 }
 
 /** What one command does inside the gate. */
@@ -84,10 +88,10 @@ export async function step<Plan>(
       ? await insideGate({ connection, gate, entry, end }, task, onActing)
       : ({ kind: "busy" } as const);
     if (!end.isSent()) await rollback(connection);
-    else if (!gate.isLedgerless) session.known = entry?.ledger;
+    else if (!gate.isLedgerless) session.known = entry;
     return outcome;
   } catch (error) {
-    if (!end.isSent() && !endsConnection(error)) await rollback(connection);
+    if (!endsConnection(error)) await rollback(connection);
     throw error;
   }
 }
@@ -125,14 +129,19 @@ async function insideGate<Plan>(
   if (decision.kind === "nothing") return { kind: "stopped" };
   if (decision.kind !== "act") return decision;
   onActing(gate.place);
-  const finish = (): Promise<void> =>
-    end.commit().catch((error: unknown) => {
+  const { frame, settings } = entry;
+  await task.act(connection, gate.place, decision.plan, {
+    frame,
+    commit: end.commit,
+    beginNext: (below, limits) => beginNext(connection, gate, { below, limits, settings }),
+  });
+  if (!end.isSent()) {
+    await end.commit().catch((error: unknown) => {
       // Only the server's own verdict: after anything else, whether it is committed is unknown.
       if (!(error instanceof DbError) || isConnectionTrouble(error)) throw error;
       throw task.commitFailed(decision.plan, error);
     });
-  await task.act(connection, gate.place, decision.plan, { frame: entry.frame, commit: finish });
-  if (!end.isSent()) await finish();
+  }
   task.committed(decision.plan);
   return { kind: "done", createdLedger: entry.createdLedger };
 }

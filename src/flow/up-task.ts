@@ -1,30 +1,25 @@
 /** What `up` does inside the gate. */
-import { decideUp, type UpWish } from "../core/decide.ts";
+import type { UpWish } from "../core/decide.ts";
 import { HeadgateError } from "../core/error.ts";
 import { headState, isReady } from "../core/head.ts";
 import { type Ledger, rowsOf, type Tip } from "../core/ledger.ts";
 import type { Migration, NonEmpty } from "../core/migration.ts";
 import { decideUpOrResume } from "../core/resume.ts";
 import { refuseUnrunnable } from "../core/runnable.ts";
-import { describeTarget } from "../core/target.ts";
 import { noteFrame } from "../db/body.ts";
 import { readProgress } from "../db/build-index.ts";
 import { readLedger } from "../db/ledger.ts";
 import { cancelOrphans } from "../db/liveness.ts";
 import type { Run } from "../db/record.ts";
-import {
-  type Access,
-  type BundleSource,
-  connectReader,
-  type World,
-  withConnection,
-} from "./access.ts";
-import { announcer } from "./announcer.ts";
-import { type Applied, applyMigration } from "./apply.ts";
+import type { Access, BundleSource, World } from "./access.ts";
+import { type Announcer, announcer } from "./announcer.ts";
+import type { Applied } from "./apply.ts";
+import { applyAll } from "./apply-all.ts";
 import { failureOf } from "./body-failure.ts";
 import type { Builder } from "./build.ts";
 import type { Seeding } from "./seeding.ts";
-import { readableName, readTipState } from "./state.ts";
+import { refuseSplitBrain } from "./split-brain.ts";
+import { readTipState } from "./state.ts";
 import type { Decision, Task } from "./step.ts";
 
 /** What the command line asks of `up`. */
@@ -61,12 +56,13 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
   const { request, run } = work;
   const announce = announcer(world);
   const outside = outsideOf(world, access, source, work);
-  let inFlight: readonly Applied[] = [];
   let applied: readonly Applied[] = [];
+  let last: Ledger | undefined;
   return {
     decide: async (ledger, connection, place) => {
       announce.applied(appliedBy(run, ledger));
       const decision = planUp(await source.load(), ledger, request);
+      last = decision.kind === "nothing" ? ledger : undefined;
       if (decision.kind === "wait" && request.cancelsOrphans) {
         const pids = await cancelOrphans(connection, place, decision.row);
         for (const pid of pids) world.log("build.cancelled", { pid });
@@ -78,20 +74,12 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
       if (end === "done") announce.wasSaid(plan[0].version);
       return end;
     },
-    act: async (connection, place, plan, inside) => {
-      inFlight = [];
-      const frame = inside.frame ?? (await noteFrame(connection));
-      for (const migration of plan) {
-        const commit = migration === plan.at(-1) ? inside.commit : undefined;
-        const job = { migration, run, lockTimeoutMs: request.lockTimeoutMs, frame, commit };
-        inFlight = [...inFlight, await applyMigration(world, connection, place, job)];
-      }
-    },
+    act: actOf(world, work, announce),
     commitFailed: (plan, error) => {
       const migration = plan.at(-1) ?? plan[0];
       return failureOf(error, { migration, section: migration.up });
     },
-    committed: () => announce.applied(inFlight),
+    committed: () => undefined,
     peek: async (connection, { place }) => {
       const { state, tip } = await readTipState(connection, place, source.head);
       const progress = state.kind === "running" ? await readProgress(connection) : "";
@@ -99,13 +87,20 @@ export function upTask(world: World, access: Access, source: BundleSource, work:
       return { isDone: isReady(state, request.policy), mark };
     },
     finish: async (connection, place) => {
-      applied = appliedBy(run, await readLedger(connection, place));
+      applied = appliedBy(run, last ?? (await readLedger(connection, place)));
       announce.applied(applied);
-      if (!access.direct) return;
-      const seen = await readThroughMain(world, access);
-      refuseSplitBrain(await source.load(), seen, { access, request });
+      await refuseSplitBrain(world, access, source, request);
     },
     applied: () => applied,
+  };
+}
+
+function actOf(world: World, { request, run }: Work, announce: Announcer): UpTask["act"] {
+  const { isAtomic, lockTimeoutMs } = request;
+  return async (connection, place, plan, inside) => {
+    const frame = inside.frame ?? (await noteFrame(connection));
+    const work = { plan, run, frame, isAtomic, lockTimeoutMs, inside, onApplied: announce.applied };
+    await applyAll(world, connection, place, work);
   };
 }
 
@@ -143,7 +138,16 @@ function planUp(
   const [next] = decision.pending;
   if (request.isAtomic) refuseAtomic(decision.pending);
   if (!next.options.transaction) return { kind: "outside", plan: [next] };
-  return { kind: "act", plan: request.isAtomic ? decision.pending : [next] };
+  return {
+    kind: "act",
+    plan: [next, ...decision.pending.slice(1, firstOutside(decision.pending))],
+  };
+}
+
+/** Its index, or how many there are. */
+function firstOutside(pending: readonly Migration[]): number {
+  const index = pending.findIndex(({ options }) => !options.transaction);
+  return index === -1 ? pending.length : index;
 }
 
 function refuseAtomic(pending: readonly Migration[]): void {
@@ -168,29 +172,4 @@ function appliedBy(run: Run, ledger: Ledger): readonly Applied[] {
   return rowsOf(ledger)
     .filter((row) => row.runId === run.id && row.state === "applied")
     .map((row) => ({ version: row.version, name: row.name, durationMs: row.durationMs ?? 0 }));
-}
-
-/** Through the probe's own address, whichever one the work went through. */
-function readThroughMain(world: World, access: Access): Promise<Ledger> {
-  const connection = connectReader(world, access);
-  return withConnection(connection, async () =>
-    readLedger(connection, await readableName(connection, access.main, access.ledger)),
-  );
-}
-
-/** Two addresses that lead to two databases: the migrated one is not the one that pods will ask. */
-function refuseSplitBrain(
-  bundle: NonEmpty<Migration>,
-  ledger: Ledger,
-  wish: { readonly access: Access; readonly request: UpRequest },
-): void {
-  const { access, request } = wish;
-  if (!access.direct || decideUp(headState(bundle, ledger), request).kind === "nothing") return;
-  throw new HeadgateError(
-    `Cannot see the migrated schema where the application looks: migrated ${describeTarget(access.direct)} (${access.direct.source}), but ${describeTarget(access.main)} (${access.main.source}) is not at head`,
-    {
-      code: "migration-failed",
-      hint: "Both addresses must lead to one database: correct one of the two variables",
-    },
-  );
 }

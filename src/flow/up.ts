@@ -15,6 +15,7 @@ import {
 } from "./access.ts";
 import type { Applied } from "./apply.ts";
 import { unreadableError } from "./db-trouble.ts";
+import type { Lobby } from "./gate-loop.ts";
 import type { SeedReport } from "./seeding.ts";
 import { readableName, readHeadState, readTipState } from "./state.ts";
 import type { UpRequest, Work } from "./up-task.ts";
@@ -62,8 +63,8 @@ export async function up(
     return { ...report, path: "fast" };
   }
   const { slowPath } = await import("./slow-path.ts");
-  const { waitsFirst } = first;
-  const done = await slowPath(world, access, source, { ...work, waitsFirst });
+  const lobby = await lobbyOf(world, access, work, first);
+  const done = await slowPath(world, access, source, { ...work, lobby });
   return { ...report, ...done, seeds: head < source.head.version ? undefined : await seeds() };
 }
 
@@ -108,7 +109,7 @@ interface FirstLook {
   readonly isDone: boolean;
   /** Done, and not because the database is ahead. */
   readonly isAtHead: boolean;
-  /** The connection, when seeding may go on asking through it. */
+  /** The connection, when the ledger could be read: what comes next may go on asking through it. */
   readonly opened: Connection | undefined;
   readonly waitsFirst: boolean;
 }
@@ -120,20 +121,28 @@ async function firstLook(
   source: BundleSource,
   { request, run }: Work,
 ): Promise<FirstLook> {
-  const connection = connectReader(world, access, run.id);
-  let opened: Connection | undefined;
+  const opened = connectReader(world, access, run.id);
   try {
-    const sight = await lookWithoutGate(connection, access, source, request);
-    if (sight.isDone) opened = connection;
-    return { ...sight, opened };
+    return { ...(await lookWithoutGate(opened, access, source, request)), opened };
   } catch (error) {
+    await opened.close();
     if (world.stop.aborted) throw world.stop.reason;
     if (error instanceof HeadgateError) throw error;
     world.log("peek.failed", { reason: (error as Error).message });
     return { isDone: false, isAtHead: false, opened: undefined, waitsFirst: false };
-  } finally {
-    if (!opened) await connection.close();
   }
+}
+
+/** The gate may be on another server's address than the one that was asked. */
+async function lobbyOf(
+  world: World,
+  access: Access,
+  { run }: Work,
+  { opened, waitsFirst }: FirstLook,
+): Promise<Lobby | undefined> {
+  if (!opened || !access.direct) return opened && { connection: opened, waitsFirst };
+  await opened.close();
+  return { connection: connectReader(world, access, run.id, access.direct), waitsFirst };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Every command but a plain probe: from argv to its outcome. */
 import { commandOf, type Invocation, parseArgv } from "../cli/parse-argv.ts";
 import type { Invoked, Outcome, Seeds } from "../cli/run.ts";
-import { needsDatabase } from "../config/commands.ts";
+import { type CommandName, needsDatabase } from "../config/commands.ts";
 import { loadSettings } from "../config/config.ts";
 import type { Env } from "../config/libpq-env.ts";
 import { SETTINGS, type Settings } from "../config/settings.ts";
@@ -19,6 +19,9 @@ import type { Program, Shape } from "./shape.ts";
 
 type Invoking = Extract<Invocation, { readonly kind: "command" }>;
 type Asking = Invoking & Pick<Invoked, "command">;
+
+/** A fleet runs them all at once, and most have nothing to do but look. */
+const BRIEF: readonly CommandName[] = ["probe", "wait", "up"];
 
 /** Runs it. Never throws. */
 export function runCommand(program: Program, argv: readonly string[]): Promise<Outcome> {
@@ -56,7 +59,7 @@ async function run(program: Program, invocation: Invoking, shape: Shape): Promis
   const { command } = invocation;
   shape.command = command;
   shape.isProbe = command === "probe";
-  if (!shape.isProbe) compileEagerly();
+  if (!BRIEF.includes(command)) compileEagerly();
   const { settings, env } = loadSettings({ ...invocation, env: program.env, readFile });
   shape.settings = settings;
   if (command === "probe") return probeWith(program, shape, settings, env);

@@ -1,5 +1,6 @@
 /** The npm scripts, and what CI makes of what `bun test` prints. */
 import { describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readSummary } from "../../.ci/bun-summary.ts";
@@ -15,6 +16,7 @@ const SCRIPTS = [
   "release",
   "check",
   "matrix",
+  "bench",
   "generate",
 ] as const;
 
@@ -84,5 +86,99 @@ describe("readSummary()", () => {
     const { passed, failed, skipped } = readSummary(output, status);
     const without = skipped.length === 0 ? "" : `, without ${skipped.join(" + ")}`;
     expect(`${passed} passed, ${failed} failed${without}`).toBe(then);
+  });
+
+  const failing: readonly [
+    what: string,
+    output: string,
+    status: number | string,
+    then: string[],
+  ][] = [
+    ["nothing, when nothing failed", good, 0, []],
+    [
+      "file and test",
+      `test/a.test.ts:\n(pass) a\n\ntest/b.test.ts:\n${red}`,
+      1,
+      ["test/b.test.ts: a"],
+    ],
+    [
+      "the error above it, without the place",
+      `a.test.ts:\n(fail) a\n1 | code\nerror: expect(received).toBe(expected)\n\nExpected: 2\nReceived: 1\n\n      at x (a.test.ts:3:30)\n(fail) b > c [0.2ms]\n${red}`,
+      1,
+      [
+        "a.test.ts: a",
+        "a.test.ts: b > c",
+        "  error: expect(received).toBe(expected)",
+        "  Expected: 2",
+        "  Received: 1",
+        "a.test.ts: a",
+      ],
+    ],
+    [
+      "a timeout below it",
+      `a.test.ts:\n(fail) late [50.27ms]\n  ^ this test timed out after 50ms.\n\n${good}`,
+      1,
+      [
+        "a.test.ts: late",
+        "  ^ this test timed out after 50ms.",
+        "a.test.ts: bun test ended with 1, no test failed",
+      ],
+    ],
+    [
+      "each once, though a long run lists them again",
+      `a.test.ts:\n(fail) a\n\n1 tests failed:\n(fail) a\n\n 1 fail\nRan 1 test across 1 file.\n`,
+      1,
+      ["a.test.ts: a"],
+    ],
+    [
+      "an error outside of tests",
+      `a.test.ts:\n\n# Unhandled error between tests\n---\nerror: Cannot find module\n---\n\n 1 fail\nRan 1 test across 1 file.\n`,
+      1,
+      ["a.test.ts: Unhandled error between tests"],
+    ],
+    [
+      "where a runner crashed",
+      "a.test.ts:\n(pass) a\n",
+      "SIGSEGV",
+      ["a.test.ts: bun test ended without a summary (SIGSEGV)"],
+    ],
+  ];
+  test.each(failing)("names %s", (_what, output, status, then) => {
+    expect(readSummary(output, status).failures).toEqual(then);
+  });
+});
+
+describe(".ci/run ends in the names of what failed", () => {
+  // Its functions, without its parts.
+  const text = readFileSync(join(ROOT, ".ci/run"), "utf8");
+  const [functions = ""] = text.slice(text.indexOf("announce()")).split(/^suite "/m);
+  const end = text.slice(text.lastIndexOf("printf '\\n'"));
+  const run = (parts: string): string =>
+    spawnSync(
+      "bash",
+      [
+        "-c",
+        `passed=0 failed=0 report=() failures=() log=$(mktemp)\n${functions}\n${parts}\n${end}`,
+      ],
+      {
+        encoding: "utf8",
+      },
+    ).stdout;
+
+  test.each([
+    ["a check", "check 'types' 9 false", ["failed: types"]],
+    [
+      "a suite's tests",
+      "suite 'tests' 9 printf 'failed: a: b\\nfailed:   error: c\\n1 passed, 1 failed\\n'",
+      ["failed: a: b", "failed:   error: c"],
+    ],
+    ["a suite that names none", "suite 'tests' 9 echo '1 passed, 1 failed'", ["failed: tests"]],
+    ["a suite that says nothing", "suite 'tests' 9 true", ["failed: tests"]],
+    ["nothing", "check 'types' 9 true\nsuite 'tests' 9 echo '2 passed, 0 failed'", []],
+  ])("%s", (_what, parts, then) => {
+    const lines = run(parts).trimEnd().split("\n");
+    expect(lines.at(-1)).toMatch(/^\d+ passed, \d+ failed$/);
+    expect(lines.slice(-1 - then.length, -1)).toEqual(then);
+    expect(lines.at(-2 - then.length)).toMatch(/ passed .* failed /);
   });
 });

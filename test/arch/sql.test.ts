@@ -7,6 +7,8 @@ const SOURCES = [...sources("src/db"), ...sources("src/flow"), ...sources("src/c
 
 const CONSTANTS: readonly Constant[] = [
   { path: "src/db/body.ts", text: "sql", reason: "the migration's own text" },
+  { path: "src/db/gate-settings.ts", text: "name", reason: "a setting of the table above it" },
+  { path: "src/db/gate-settings.ts", text: "value", reason: "a setting of the table above it" },
   {
     path: "src/db/connection.ts",
     text: "tagComment(options.tag)",
@@ -21,13 +23,13 @@ const CONSTANTS: readonly Constant[] = [
 ];
 
 test("no value is concatenated into SQL", () => {
-  expect(SOURCES.flatMap((source) => concatenations(source, CONSTANTS))).toEqual([]);
+  expect(SOURCES.flatMap((source) => concatenations(source, CONSTANTS, SOURCES))).toEqual([]);
 });
 
 test("every listed constant is still needed", () => {
   const idle = CONSTANTS.filter((constant) => {
     const others = CONSTANTS.filter((each) => each !== constant);
-    return SOURCES.every((source) => concatenations(source, others).length === 0);
+    return SOURCES.every((source) => concatenations(source, others, SOURCES).length === 0);
   });
   expect(idle).toEqual([]);
 });

@@ -145,7 +145,7 @@ test("without the fence, a runner writes over a row that is another's", async ()
 test("with a snapshot in the transaction that shows life, the build waits for its own runner", async () => {
   const { url } = await servers.postgres.createDatabase();
   const withSnapshot: Mutation = {
-    file: "db/gate.ts",
+    file: "db/gate-settings.ts",
     find: "begin isolation level read committed",
     replace: "begin isolation level repeatable read",
   };

@@ -106,9 +106,9 @@ test.concurrent.each(WAYS)(
 
 /** What lets a server look after a client whose statement runs. */
 const NEVER_LOOKS: Mutation = {
-  file: "db/gate.ts",
-  find: "('client_connection_check_interval', '2s')",
-  replace: "('client_connection_check_interval', '0')",
+  file: "db/gate-settings.ts",
+  find: 'client_connection_check_interval: "2s"',
+  replace: 'client_connection_check_interval: "0"',
 };
 
 async function killAsleep(url: string, direct: string, options: RunOptions = {}): Promise<void> {
@@ -171,7 +171,7 @@ test.concurrent(
   async () => {
     const { url } = await servers.postgres.createDatabase();
     const noLimit: Mutation = {
-      file: "db/gate.ts",
+      file: "db/gate-settings.ts",
       find: "const IDLE_LIMIT_MS = 30_000;",
       replace: "const IDLE_LIMIT_MS = 0;",
     };
@@ -388,9 +388,9 @@ const mayCut = (): boolean => servers.substrate.kind === "local" && canCutNetwor
 
 /** What lets a server find out that a peer is gone which has not said so. */
 const NO_KEEPALIVE: Mutation = {
-  file: "db/gate.ts",
-  find: "('tcp_keepalives_idle', '10')",
-  replace: "('tcp_keepalives_idle', '7200')",
+  file: "db/gate-settings.ts",
+  find: 'tcp_keepalives_idle: "10"',
+  replace: 'tcp_keepalives_idle: "7200"',
 };
 
 /** Cuts the line of a runner whose statement would take minutes. */

@@ -100,7 +100,7 @@ test.concurrent(
   async () => {
     const { url, theirs } = await openAs("idle_in_transaction_session_timeout = '1s'");
     const bare: Mutation = {
-      file: "db/gate.ts",
+      file: "db/gate-settings.ts",
       find: "set local idle_in_transaction_session_timeout = ",
       replace: "select ",
     };

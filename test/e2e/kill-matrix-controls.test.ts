@@ -28,8 +28,8 @@ const ROW_OF_ITS_OWN: readonly Mutation[] = [
   },
   {
     file: "db/record.ts",
-    find: "where pg_current_xact_id()::text = $9::text",
-    replace: "where $9::text is not null",
+    find: "pg_current_xact_id()::text = coalesce($9::text, current_setting('headgate.xact', true))",
+    replace: "$9::text is null or true",
   },
 ];
 const SESSION_LOCK: readonly Mutation[] = [
@@ -41,7 +41,7 @@ const SESSION_LOCK: readonly Mutation[] = [
 ];
 const ENDLESS_PATIENCE: readonly Mutation[] = [
   {
-    file: "db/gate.ts",
+    file: "db/gate-settings.ts",
     // biome-ignore lint/suspicious/noTemplateCurlyInString: source as text
     find: "idle_in_transaction_session_timeout = ${integerLiteral(IDLE_LIMIT_MS)}",
     replace: "idle_in_transaction_session_timeout = 0",

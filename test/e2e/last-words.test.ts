@@ -21,15 +21,6 @@ test("a session that is ended during a migration: the reason, and then another t
   expect(await tablesOf(url)).toEqual(["public.a", "public.headgate_migrations"]);
 });
 
-test("a long message before the end does not hide it", async () => {
-  const { url } = await servers.postgres.createDatabase();
-  const sql = "select repeat('E', 300000); select pg_terminate_backend(pg_backend_pid());";
-  const long = migrationFolder({ "1_a.sql": sql });
-  const run = await headgate(["up", "--dir", long, "--deadline", "1s"], withUrl(url));
-  expect(eventOf(run, "connection.lost")?.["reason"]).toContain("administrator command");
-  expect(await tablesOf(url)).toEqual([]);
-});
-
 test("a pooler whose server is gone: its own reason", async () => {
   const gone = await servers.substrate.postgres();
   const pooler = await servers.substrate.pgbouncer(gone, { settings: { query_wait_timeout: "1" } });

@@ -9,8 +9,8 @@ import { useServers } from "../support/use-servers.ts";
 
 const servers = useServers();
 
-/** An answer that takes that long comes after everything that was sent without waiting for it. */
-const ANSWER_DELAY_MS = 20;
+/** Time enough for everything that is sent without waiting. */
+const ANSWER_DELAY_MS = 25;
 
 function light(count: number): string {
   const files: Record<string, string> = { "0001_t.sql": "create table t ();\n" };
@@ -32,17 +32,18 @@ async function tripsOf(url: string, args: readonly string[]): Promise<number> {
   return turns;
 }
 
-test("up waits twice for each migration, and a probe four times in all", async () => {
+test("up does not wait for each migration, and a probe waits four times in all", async () => {
   const upTrips: number[] = [];
-  for (const count of [2, 12]) {
+  for (const count of [2, 12, 102]) {
     const { url } = await servers.postgres.createDatabase();
     const dir = light(count);
     upTrips.push(await tripsOf(url, ["up", "--dir", dir]));
     expect(await tripsOf(url, ["up", "--dir", dir])).toBeLessThanOrEqual(6);
     expect(await tripsOf(url, ["probe", "--dir", dir])).toBeLessThanOrEqual(4);
   }
-  const [few = 0, many = 0] = upTrips;
-  expect(many - few).toBe(2 * 10);
+  const [few = 0, some = 0, many = 0] = upTrips;
+  expect((some - few) / 10).toBeLessThanOrEqual(0.3);
+  expect((many - few) / 100).toBeLessThanOrEqual(0.2);
 }, 60_000);
 
 /** Runs with the binary as it is and with one mechanism broken. */
@@ -72,7 +73,11 @@ test("no COMMIT without the row: what a body begins after it ended its transacti
     return tablesOf(url);
   };
   const [sound, broken] = await bothWays(
-    { file: "db/record.ts", find: "(case when count(*) = 1 then", replace: "(case when true then" },
+    {
+      file: "db/record.ts",
+      find: "pg_current_xact_id()::text = coalesce($9::text, current_setting('headgate.xact', true))",
+      replace: "$9::text is null or true",
+    },
     play,
   );
   expect(sound).toEqual(["public.headgate_migrations", "public.w"]);
@@ -80,15 +85,16 @@ test("no COMMIT without the row: what a body begins after it ended its transacti
 }, 60_000);
 
 test("a step that knows the rows before reads them again when the last one is another", async () => {
+  const files = { "1_a.sql": "create table a ();", "2_b.sql": "create table b ();" };
+  const before = migrationFolder(files);
   const dir = migrationFolder({
-    "1_a.sql": "create table a ();",
-    "2_b.sql": "create table b ();",
+    ...files,
     "3_meddle.sql":
       "update headgate_migrations set checksum = 'x' where version = 1; update headgate_migrations set run_id = null where version = 2;",
-    "4_d.sql": "create table d ();",
   });
   const play = async (binary: string): Promise<number> => {
     const { url } = await servers.postgres.createDatabase();
+    await headgate(["up", "--dir", before], { ...withUrl(url), binary });
     return (await headgate(["up", "--dir", dir], { ...withUrl(url), binary })).status;
   };
   const known = "isSameRow(rest[0], tip)";

@@ -43,7 +43,7 @@ const NO_LEDGER_LOCK: Mutation = {
 const NO_GATE: readonly Mutation[] = [NO_ADVISORY_LOCK, NO_LEDGER_LOCK];
 /** Whoever waits for the crowd ends in a lost race, and not by running out of time. */
 const PATIENCE: Mutation = {
-  file: "db/gate.ts",
+  file: "db/gate-settings.ts",
   find: "const LEDGER_LOCK_MS = 2000;",
   replace: "const LEDGER_LOCK_MS = 60_000;",
 };

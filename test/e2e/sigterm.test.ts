@@ -25,9 +25,9 @@ const PATIENCE_MS = 20_000;
 const EXIT_CEILING_MS = 10_000;
 
 const BLIND: Mutation = {
-  file: "db/gate.ts",
-  find: "('client_connection_check_interval', '2s')",
-  replace: "('client_connection_check_interval', '0')",
+  file: "db/gate-settings.ts",
+  find: 'client_connection_check_interval: "2s"',
+  replace: 'client_connection_check_interval: "0"',
 };
 const MUTE: Mutation = {
   file: "db/leave.ts",

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { loadTargets } from "../../src/config/connection-settings.ts";
 import { DbError } from "../../src/core/db-error.ts";
 import type { Target } from "../../src/core/target.ts";
+import { runBody, runBodyInside } from "../../src/db/body.ts";
 import { openConnection } from "../../src/db/connection.ts";
 import { together } from "../../src/db/together.ts";
 import type { Connection } from "../../src/ports.ts";
@@ -149,6 +150,35 @@ test("a result is the last statement's rows and the last statement's tag", async
   await connection.run("begin");
   await connection.run("select 1 / 0").catch(() => undefined);
   expect((await connection.run("commit")).tag).toBe("ROLLBACK");
+  await connection.close();
+});
+
+test("a body that is sent behind a BEGIN that never ran does not run by itself", async () => {
+  const connection = open();
+  const sent = (run: typeof runBody, table: string): Promise<unknown> =>
+    Promise.allSettled([
+      connection.run("select 1 / 0; begin; savepoint headgate"),
+      run(connection, `create table ${table} ()`),
+      connection.run("commit"),
+    ]);
+  await sent(runBodyInside, "guarded");
+  await sent(runBody, "unguarded");
+  await connection.close();
+  const rows = await query(
+    database.url,
+    "select to_regclass('guarded')::text as guarded, to_regclass('unguarded')::text as unguarded",
+  );
+  expect(rows).toEqual([{ guarded: null, unguarded: "unguarded" }]);
+});
+
+// A server that ends with unread messages of ours resets the line, and its kernel drops what it said last.
+test("a long answer before the end does not hide the server's last words", async () => {
+  const connection = open();
+  await connection.run("select 1");
+  const end = connection.run(
+    "select repeat('E', 300000); select pg_terminate_backend(pg_backend_pid())",
+  );
+  await expect(end).rejects.toThrow("administrator command");
   await connection.close();
 });
 

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { loadTargets } from "../../src/config/connection-settings.ts";
-import { openConnection, UNBOUNDED } from "../../src/db/connection.ts";
+import { openConnection } from "../../src/db/connection.ts";
+import { UNBOUNDED } from "../../src/db/deadlines.ts";
 import type { Connection } from "../../src/ports.ts";
 import { query, until } from "../support/query.ts";
 import { openRelay, type Relay } from "../support/relay.ts";

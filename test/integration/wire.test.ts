@@ -1,18 +1,12 @@
 /**
- * The small client and the general one, asked the same: every way to log in, every sslmode, every
- * error. Whatever the general client says, the small one must say too.
+ * The small client and the general one, asked the same: every sslmode, every way to log in, every
+ * kind of answer. Whatever the general client says, the small one must say too. Other servers are in
+ * `wire-servers.test.ts`, bad ones in `wire-bad-server.test.ts`, ledgers in `wire-head.test.ts`.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { DbError } from "../../src/core/db-error.ts";
-import type { SslMode, Target } from "../../src/core/target.ts";
-import { openConnection } from "../../src/db/connection.ts";
+import type { SslMode } from "../../src/core/target.ts";
 import type { Connection, Result } from "../../src/ports.ts";
-import { BUN_WIRE } from "../../src/runtime/bun.ts";
-import { openSession } from "../../src/wire/session.ts";
 import { query } from "../support/query.ts";
-import { openStub } from "../support/stub-server.ts";
 import {
   openSubstrate,
   type Pgbouncer,
@@ -20,11 +14,30 @@ import {
   type Substrate,
 } from "../support/substrate.ts";
 import { createTlsFixture, type TlsFixture } from "../support/tls.ts";
+import {
+  type Ask,
+  askBoth,
+  askOne,
+  type Outcome,
+  PASSWORD,
+  rowsOf,
+  verifierOf,
+  WHO,
+  type Wish,
+} from "../support/two-clients.ts";
 
-const PASSWORD = "pa55-of-the-wire";
 const ITERATIONS = [1, 2, 1000, 4096, 100_000];
-/** What SASLprep changes, leaves, or cannot use. */
-const PASSWORDS = ["Ⅸ-\u00aa", "a\u00adb", "x\u00a0y", "\u0627\u0031", "pässwörd-€", "\u0007bell"];
+/** And whether SASLprep changes them: the general client sends them as they stand. */
+const PASSWORDS: readonly [password: string, what: string, isPrepared: boolean][] = [
+  ["Ⅸ-\u00aa", "compatibility characters", true],
+  ["a\u00adb", "a character that is mapped to nothing", true],
+  ["x\u00a0y", "a space that is not ASCII's", true],
+  ["u\u0308x", "a letter in two parts", true],
+  ["\u0627\u0031", "right-to-left text that may not end so", false],
+  ["pässwörd-€", "letters in their usual form", false],
+  ["\u0007bell", "a control character, all ASCII", false],
+  ["\u0007bellé", "a control character, not ASCII", false],
+];
 const HBA = [
   "host all clear_user all password",
   "host all md5_user all md5",
@@ -32,8 +45,6 @@ const HBA = [
   "hostssl all tls_user all scram-sha-256",
   "hostnossl all tls_user all reject",
 ];
-const TIMEOUT_MS = 3000;
-
 let substrate: Substrate;
 let fixture: TlsFixture;
 let secure: PostgresServer;
@@ -68,86 +79,12 @@ afterAll(async () => {
   fixture?.cleanup();
 }, 60_000);
 
-/** As PostgreSQL stores it, so that any iteration count can be asked for on any version. */
-function verifierOf(password: string, iterations: number): string {
-  const salt = randomBytes(16);
-  const salted = pbkdf2Sync(password, salt, iterations, 32, "sha256");
-  const key = (name: string): Buffer => createHmac("sha256", salted).update(name).digest();
-  const stored = createHash("sha256").update(key("Client Key")).digest("base64");
-  const server = key("Server Key").toString("base64");
-  return `SCRAM-SHA-256$${iterations}:${salt.toString("base64")}$${stored}:${server}`;
-}
-
-interface Wish {
-  readonly server?: { readonly host: string; readonly port: number };
-  readonly host?: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly database?: string;
-  readonly sslMode?: SslMode;
-  readonly ca?: string;
-  readonly allowCleartext?: boolean;
-}
-
-function targetOf({ server = plain, ...wish }: Wish): Target {
-  return {
-    hosts: [{ host: wish.host ?? server.host, port: server.port }],
-    user: wish.user ?? "scram_user",
-    password: wish.password ?? PASSWORD,
-    database: wish.database ?? "postgres",
-    sslMode: wish.sslMode ?? "disable",
-    sslRootCert: wish.ca === undefined ? undefined : readFileSync(wish.ca, "utf8"),
-    sslCert: undefined,
-    sslKey: undefined,
-    connectTimeoutMs: undefined,
-    applicationName: undefined,
-    searchPath: undefined,
-    allowCleartext: wish.allowCleartext ?? false,
-    source: "test",
-  };
-}
-
-/** Rows, or what kind of error it was. The words of a socket's own error are the runtime's. */
-type Outcome =
-  | { readonly rows: Result["rows"]; readonly tag: string }
-  | { readonly kind: string; readonly state: string | undefined; readonly message?: string };
-
-async function outcomeOf(
-  connection: Connection,
-  ask: (connection: Connection) => Promise<Result>,
-): Promise<Outcome> {
-  try {
-    const { rows, tag } = await ask(connection);
-    return { rows, tag };
-  } catch (error) {
-    if (!(error instanceof DbError)) throw error;
-    const { kind, message, server } = error;
-    const isOurs = kind === "server" || kind === "authentication" || kind === "cleartext";
-    return { kind, state: server?.sqlState, ...(isOurs ? { message } : {}) };
-  } finally {
-    await connection.close();
-  }
-}
-
-const SELECT =
-  "select current_user::text as who, coalesce(ssl, false) as tls from pg_stat_ssl where pid = pg_backend_pid()";
-
-/** Asks both; they must agree. */
-async function both(
-  wish: Wish,
-  ask: (connection: Connection) => Promise<Result> = (connection) => connection.run(SELECT),
-): Promise<Outcome> {
-  const options = {
-    target: targetOf(wish),
-    applicationName: "wire-test",
-    connectTimeoutMs: TIMEOUT_MS,
-  };
-  const [small, general] = await Promise.all([
-    outcomeOf(openSession(BUN_WIRE, options), ask),
-    outcomeOf(openConnection(options), ask),
-  ]);
-  expect(small).toEqual(general);
-  return small;
+/** Asks both for rows; they must agree. */
+function both(
+  wish: Partial<Wish>,
+  ask: Ask<Pick<Result, "rows" | "tag">> = rowsOf(WHO),
+): Promise<Outcome<Pick<Result, "rows" | "tag">>> {
+  return askBoth({ server: plain, ...wish }, ask);
 }
 
 const SSL_MODES: readonly SslMode[] = [
@@ -204,17 +141,14 @@ describe("logging in", () => {
     expect(await both({ user: `scram_${count}` })).toHaveProperty("rows");
   });
 
-  test.each(PASSWORDS)("with the password %p", async (password) => {
+  test.each(PASSWORDS)("with the password %p: %s", async (password, _what, isPrepared) => {
     const { user } = await plain.createRole({ password });
-    const options = {
-      target: targetOf({ user, password }),
-      applicationName: "wire-test",
-      connectTimeoutMs: TIMEOUT_MS,
-    };
-    const outcome = await outcomeOf(openSession(BUN_WIRE, options), (each) =>
-      each.run("select 1 as one"),
-    );
-    expect(outcome).toEqual({ rows: [{ one: 1 }], tag: "SELECT" });
+    const wish = { server: plain, user, password };
+    const one = { rows: [{ one: 1 }], tag: "SELECT" };
+    expect(await askOne("small", wish, rowsOf("select 1 as one"))).toEqual(one);
+    const general = await askOne("general", wish, rowsOf("select 1 as one"));
+    if (isPrepared) expect(general).toMatchObject({ kind: "server", state: "28P01" });
+    else expect(general).toEqual(one);
   });
 
   test("through PgBouncer, and over a Unix socket", async () => {
@@ -282,145 +216,9 @@ describe("an answer", () => {
   ];
   test.each(table)("%s", async (_what, ask) => {
     const { user, password } = plain;
-    await both({ user, password }, ask);
-  });
-});
-
-/** What a server that lets everybody in says, to any client: a login, then one row. */
-async function recordedAnswers(): Promise<readonly Buffer[]> {
-  const answers: Buffer[] = [];
-  const { connect } = await import("node:net");
-  const socket = connect(plain.port, plain.host);
-  const startup = Buffer.from("user\0trust_user\0database\0postgres\0\0");
-  const head = Buffer.alloc(8);
-  head.writeInt32BE(startup.length + 8, 0);
-  head.writeInt32BE(196_608, 4);
-  const answer = async (question: Buffer): Promise<void> => {
-    const chunks: Buffer[] = [];
-    socket.write(question);
-    while (chunks.at(-1)?.subarray(-6, -5).toString() !== "Z") {
-      chunks.push(await new Promise<Buffer>((resolve) => socket.once("data", resolve)));
-    }
-    answers.push(Buffer.concat(chunks));
-  };
-  await answer(Buffer.concat([head, startup]));
-  const text = Buffer.from("select 14 as head\0");
-  const length = Buffer.alloc(4);
-  length.writeInt32BE(text.length + 4, 0);
-  await answer(Buffer.concat([Buffer.from("Q"), length, text]));
-  socket.destroy();
-  return answers;
-}
-
-/** Asks a server that gives these bytes to the first and the second message. */
-async function askScripted(
-  script: readonly Buffer[],
-  send: (socket: import("node:net").Socket, bytes: Buffer) => void,
-): Promise<Outcome> {
-  const turns = new WeakMap<object, number>();
-  const stub = await openStub({
-    onData: (socket) => {
-      const turn = turns.get(socket) ?? 0;
-      turns.set(socket, turn + 1);
-      const bytes = script[turn];
-      if (bytes) send(socket, bytes);
-    },
-  });
-  const options = {
-    target: targetOf({ server: { host: "127.0.0.1", port: stub.port }, user: "trust_user" }),
-    applicationName: "wire-test",
-    connectTimeoutMs: 150,
-  };
-  try {
-    return await outcomeOf(openSession(BUN_WIRE, options), (each) => each.run("select", 400));
-  } finally {
-    await stub.close();
-  }
-}
-
-const GOOD = { rows: [{ head: 14 }], tag: "SELECT" };
-
-describe("a server that speaks badly", () => {
-  test("a byte at a time is understood", async () => {
-    const script = await recordedAnswers();
-    const outcome = await askScripted(script, (socket, bytes) => {
-      socket.setNoDelay(true);
-      for (const byte of bytes) socket.write(Buffer.from([byte]));
+    await both({ user, password }, async (each) => {
+      const { rows, tag } = await ask(each);
+      return { rows, tag };
     });
-    expect(outcome).toEqual(GOOD);
-  });
-
-  test("an answer cut at any byte is never taken for one", async () => {
-    const [login = Buffer.alloc(0), answer = Buffer.alloc(0)] = await recordedAnswers();
-    const scripts = [
-      ...Array.from(login, (_byte, at) => [login.subarray(0, at)]),
-      ...Array.from(answer, (_byte, at) => [login, answer.subarray(0, at)]),
-    ];
-    for (let at = 0; at < scripts.length; at += 32) {
-      const outcomes = await Promise.all(
-        scripts
-          .slice(at, at + 32)
-          .map((script) => askScripted(script, (socket, bytes) => void socket.end(bytes))),
-      );
-      for (const outcome of outcomes) expect(outcome).toHaveProperty("kind");
-    }
-  });
-
-  test("mutated answers end in an answer or an error, and a head is only one that was sent", async () => {
-    const script = await recordedAnswers();
-    const next = randomOf(20_261_122);
-    for (let round = 0; round < 12; round += 1) {
-      const scripts = Array.from({ length: 32 }, () => script.map((bytes) => mutate(bytes, next)));
-      const outcomes = await Promise.all(
-        scripts.map((each) => askScripted(each, (socket, bytes) => void socket.end(bytes))),
-      );
-      const invented = outcomes.filter(
-        (outcome, i) => !scripts[i]?.[1]?.includes(headIn(outcome)) && headIn(outcome) !== "",
-      );
-      expect(invented).toEqual([]);
-    }
-  });
-
-  test.each([
-    ["is no PostgreSQL", "HTTP/1.1 400 Bad Request\r\n\r\n"],
-    ["is silent", ""],
-    ["announces a huge message", "R\x7f\xff\xff\xff"],
-  ])("a server that %s", async (_what, text) => {
-    const outcome = await askScripted(
-      [Buffer.from(text, "latin1")],
-      (socket, bytes) => void socket.write(bytes),
-    );
-    expect(outcome).toMatchObject({ kind: "connect" });
   });
 });
-
-/** "" when there is no row, or one that has no such column. */
-function headIn(outcome: Outcome): string {
-  const head = "rows" in outcome ? outcome.rows[0]?.["head"] : undefined;
-  return typeof head === "number" && !Number.isNaN(head) ? String(head) : "";
-}
-
-/** mulberry32: the same sequence for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-/** Flips, drops, repeats or inserts bytes, in a few places. */
-function mutate(bytes: Buffer, next: () => number): Buffer {
-  let list = [...bytes];
-  for (let count = Math.floor(next() * 4); count > 0; count -= 1) {
-    const at = Math.floor(next() * list.length);
-    const kind = Math.floor(next() * 4);
-    if (kind === 0) list[at] = Math.floor(next() * 256);
-    if (kind === 1) list.splice(at, 1 + Math.floor(next() * 4));
-    if (kind === 2) list.splice(at, 0, ...list.slice(at, at + Math.floor(next() * 16)));
-    if (kind === 3) list = list.slice(0, at);
-  }
-  return Buffer.from(list);
-}

@@ -4,12 +4,15 @@ import { buildMutant, type Mutation } from "./mutant.ts";
 
 const MODULE: string = JSON.stringify(join(import.meta.dirname, "fault-point.ts"));
 
+/** No wait where it does not stop: what is sent in one go stays so. */
+const stopsAt = (...points: readonly FaultPoint[]): string =>
+  `require(${MODULE}).stopsAt(...${JSON.stringify(points)})`;
 const at = (point: FaultPoint): string =>
-  `await (await import(${MODULE})).faultPoint(${JSON.stringify(point)})`;
+  `if (${stopsAt(point)}) await require(${MODULE}).faultPoint(${JSON.stringify(point)})`;
 
-/** A run that is to stop behind the body waits for it; any other sends the rest along. */
-const waiting = (sent: string): string =>
-  `${sent}.catch(() => undefined); if ((await import(${MODULE})).stopsAt("before-row", "before-commit")) await ${sent};`;
+/** A run that is to stop at one of these waits for what it sent before; any other sends the rest along. */
+const waiting = (sent: string, ...points: readonly FaultPoint[]): string =>
+  `if (${stopsAt(...points)}) await ${sent}?.catch(() => undefined);`;
 
 /** Where a test build can stop, in the order of the protocol. */
 export type FaultPoint =
@@ -28,6 +31,16 @@ export type FaultPoint =
   | "before-finish"
   | "after-finish"
   | "seed-inside";
+
+/** Where a run stops between what is sent in one go: it has one migration at a time under way. */
+const ONE_BY_ONE: string = stopsAt(
+  "before-lock",
+  "after-lock",
+  "after-ledger",
+  "before-row",
+  "before-commit",
+  "after-commit",
+);
 
 /** A stop before `find`, which is a statement. */
 function before(point: FaultPoint, file: string, find: string): Mutation {
@@ -57,23 +70,36 @@ const POINTS: readonly Mutation[] = [
     replace: `if (!gate.isLedgerless) { ${at("after-ledger")}; }
   const decision = await task.decide(`,
   },
+  before("before-lock", "db/next-transaction.ts", "const begun = connection.run("),
+  {
+    file: "db/next-transaction.ts",
+    find: "  return String(rows[0]",
+    replace: `  ${at("after-lock")}; ${at("after-ledger")};\n  return String(rows[0]`,
+  },
+  {
+    file: "flow/apply.ts",
+    find: "const effect = sendBody(",
+    replace: `${waiting("begun", "before-lock", "after-lock", "after-ledger")} const effect = sendBody(`,
+  },
   {
     file: "flow/apply.ts",
     find: "const row = recordApplied(",
-    replace: `${waiting("effect")} ${at("before-row")};
+    replace: `${waiting("effect", "before-row", "before-commit")} ${at("before-row")};
     const row = recordApplied(`,
   },
   {
     file: "flow/apply.ts",
-    find: "const end = work.commit?.();",
-    replace: `${waiting("row")} const end = work.commit?.();`,
+    find: "const end = work.commit?.()",
+    replace: `${waiting("row", "before-row", "before-commit")} const end = work.commit?.()`,
   },
   {
     file: "flow/step.ts",
     find: "commit: () => {",
     replace: `commit: async () => { ${at("before-commit")};`,
   },
-  before("after-commit", "flow/step.ts", "task.committed(decision.plan);"),
+  constant("flow/apply-all.ts", "IN_FLIGHT_MAX = 20", `IN_FLIGHT_MAX = ${ONE_BY_ONE} ? 1 : 20`),
+  constant("flow/apply-all.ts", "IN_FLIGHT_MIN = 5", `IN_FLIGHT_MIN = ${ONE_BY_ONE} ? 0 : 5`),
+  before("after-commit", "flow/apply-all.ts", "if (!work.isAtomic)"),
   before("before-exit", "cli/run.ts", 'world.log("database.ready", {'),
   before("before-signal", "flow/build.ts", "const signal = await open({"),
   before("after-signal", "flow/build.ts", "const isStillNext = (ledger: Ledger): Promise<boolean>"),
@@ -101,7 +127,7 @@ export const LEASE_MS = 8000;
 
 /** Thirty seconds of patience are as good as four, and a matrix has no time for them. */
 const IMPATIENCE: readonly Mutation[] = [
-  constant("db/gate.ts", "IDLE_LIMIT_MS = 30_000", `IDLE_LIMIT_MS = ${IDLE_LIMIT_MS}`),
+  constant("db/gate-settings.ts", "IDLE_LIMIT_MS = 30_000", `IDLE_LIMIT_MS = ${IDLE_LIMIT_MS}`),
   constant("db/connection.ts", "QUESTION_DEADLINE_MS = 20_000", "QUESTION_DEADLINE_MS = 5000"),
   constant("flow/build-signal.ts", "BEAT_MS = 5000", "BEAT_MS = 700"),
   constant("flow/build-signal.ts", "BEAT_DEADLINE_MS = 5000", "BEAT_DEADLINE_MS = 4000"),

@@ -34,10 +34,11 @@ export async function openFaultRelay(
   const lines = new Set<Line>();
   let said = 0;
   let hasHeld = false;
+  // Several messages may come in one piece: then all their answers are kept back.
   const listen = (line: Line, chunk: Buffer): void => {
-    if (word === undefined || !chunk.toString("latin1").includes(word.text)) return;
-    said += 1;
-    if (said !== word.nth) return;
+    if (word === undefined || hasHeld) return;
+    said += chunk.toString("latin1").split(word.text).length - 1;
+    if (said < word.nth) return;
     line.held = [];
     hasHeld = true;
   };

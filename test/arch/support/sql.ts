@@ -17,7 +17,7 @@ export interface Constant {
 }
 
 const QUOTING =
-  /^(?:quoteIdentifier|quoteLedger|integerLiteral|keyArguments)\((?:[^()]|\([^()]*\))*\)$/;
+  /^(?:quoteIdentifier|quoteLedger|integerLiteral|digestLiteral|keyArguments)\((?:[^()]|\([^()]*\))*\)$/;
 const SENDING = /\.(?:run|bind|unsafe)\(/g;
 /** Where a text stands as the value of an expression: first, in a choice, as an arrow's result. */
 const LITERAL_VALUE = /(?:^|[?:]\s+|=>\s*)["'`]/;
@@ -27,12 +27,16 @@ const LITERAL_VALUE = /(?:^|[?:]\s+|=>\s*)["'`]/;
  * constant or function of the same file that is made of these, and not listed. Where db/ sends
  * anything, every template counts as SQL, but for the messages of errors.
  */
-export function concatenations(source: Source, constants: readonly Constant[]): readonly string[] {
+export function concatenations(
+  source: Source,
+  constants: readonly Constant[],
+  others: readonly Source[] = [],
+): readonly string[] {
   const scanned = scan(source.text);
   const textOf = (span: Span): string => source.text.slice(span.start, span.end).trim();
   const isKnown = (text: string): boolean =>
     QUOTING.test(text) ||
-    isMadeHere(source.text, text) ||
+    isMade(source, text, others) ||
     constants.some((each) => each.path === source.path && each.text === text);
   const sent = callsOf(scanned, SENDING).flatMap((at) => argumentsAt(scanned, at).slice(0, 1));
   const isOfDb = source.path.startsWith("src/db/") && sent.length > 0;
@@ -52,14 +56,32 @@ export function concatenations(source: Source, constants: readonly Constant[]): 
   ];
 }
 
-/** `NAME` or `name(…)`: what it stands for is text of this file, whose own holes are looked at. */
-function isMadeHere(text: string, expression: string): boolean {
+/**
+ * `NAME` or `name(…)`: what it stands for is text of this file, or of the one that it is imported from,
+ * whose own holes are looked at.
+ */
+function isMade(source: Source, expression: string, others: readonly Source[]): boolean {
   const [, name, call] = /^(\w+)(\([\w., ]*\))?$/.exec(expression) ?? [];
   if (name === undefined) return false;
+  const { text } = source;
   const values = call === undefined ? initializers(text, name) : returned(text, name);
   const isText = (value: string): boolean =>
-    LITERAL_VALUE.test(value) || QUOTING.test(value) || isMadeHere(text, value);
-  return values.length > 0 && values.every(isText);
+    LITERAL_VALUE.test(value) || QUOTING.test(value) || isMade(source, value, others);
+  if (values.length > 0) return values.every(isText);
+  const origin = originOf(source, name, others);
+  return origin !== undefined && isMade(origin, expression, others);
+}
+
+/** Of the same folder: no other has SQL. */
+function originOf(source: Source, name: string, others: readonly Source[]): Source | undefined {
+  for (const [, names = "", file = ""] of source.text.matchAll(
+    /^import \{([^}]*)\} from "\.\/([^"]+)";/gm,
+  )) {
+    if (!new RegExp(`\\b${name}\\b`).test(names)) continue;
+    const path = source.path.replace(/[^/]*$/, file);
+    return others.find((each) => each.path === path);
+  }
+  return undefined;
 }
 
 function initializers(text: string, name: string): readonly string[] {
