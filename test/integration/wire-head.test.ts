@@ -139,7 +139,7 @@ async function stateOf(connection: Connection): Promise<unknown> {
   try {
     return await readTipState(connection, LEDGER, head());
   } catch (error) {
-    if (error instanceof Error && error.name === "ValiError") return { unreadable: error.message };
+    if (error instanceof Error && error.name === "ShapeError") return { unreadable: error.message };
     throw error;
   }
 }
