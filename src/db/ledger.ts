@@ -60,9 +60,10 @@ export async function readTip(
   const table = quoteLedger(ledger);
   const head = integerLiteral(headVersion);
   const found = await rowsOrAbsent(
-    connection.run(`(select ${TIP_COLUMNS} from ${table} where version < ${head} order by version desc limit 1)
+    connection.run(`select ${TIP_COLUMNS} from ${table} where version >= ${head}
   union all
-  (select ${TIP_COLUMNS} from ${table} where version >= ${head}) order by version`),
+  (select ${TIP_COLUMNS} from ${table} where version < ${head} order by version desc limit 1)
+order by version`),
   );
   if (!found) return { kind: "absent" };
   const rows = found.map(toTipRow);
