@@ -41,9 +41,21 @@ export function redact(text: string, secrets: readonly string[]): string {
 
 function maskSecret(text: string, secret: string): string {
   if (secret === "") return text;
-  const pattern = [...secret].map(anyFormOf).join("");
-  if (secret.length >= MIN_LENGTH) return text.replace(new RegExp(pattern, "g"), MASK);
-  return text.replace(new RegExp(`([^\\s:@/]:)${pattern}(?=@)`, "g"), `$1${MASK}`);
+  const replacement = secret.length >= MIN_LENGTH ? MASK : `$1${MASK}`;
+  return text.replace(patternOf(secret), replacement);
+}
+
+/** A run has few secrets and writes many lines. */
+const PATTERNS = new Map<string, RegExp>();
+
+function patternOf(secret: string): RegExp {
+  const known = PATTERNS.get(secret);
+  if (known) return known;
+  const forms = [...secret].map(anyFormOf).join("");
+  const source = secret.length >= MIN_LENGTH ? forms : `([^\\s:@/]:)${forms}(?=@)`;
+  const pattern = new RegExp(source, "g");
+  PATTERNS.set(secret, pattern);
+  return pattern;
 }
 
 /** A pattern for one character: raw, as UTF-8 escapes with either case of hex digits, or as in JSON. */
