@@ -4,11 +4,13 @@ import { buildMutant, type Mutation } from "./mutant.ts";
 
 const MODULE: string = JSON.stringify(join(import.meta.dirname, "fault-point.ts"));
 
+const IMPORTS = `import { faultPoint, stopsAt } from ${MODULE};\n`;
+
 /** No wait where it does not stop: what is sent in one go stays so. */
 const stopsAt = (...points: readonly FaultPoint[]): string =>
-  `require(${MODULE}).stopsAt(...${JSON.stringify(points)})`;
+  `stopsAt(...${JSON.stringify(points)})`;
 const at = (point: FaultPoint): string =>
-  `if (${stopsAt(point)}) await require(${MODULE}).faultPoint(${JSON.stringify(point)})`;
+  `if (${stopsAt(point)}) await faultPoint(${JSON.stringify(point)})`;
 
 /** A run that is to stop at one of these waits for what it sent before; any other sends the rest along. */
 const waiting = (sent: string, ...points: readonly FaultPoint[]): string =>
@@ -141,5 +143,6 @@ function constant(file: string, find: string, replace: string): Mutation {
 
 /** @param broken What is broken besides, before the stops are put in. */
 export function buildFaulty(...broken: readonly Mutation[]): ReturnType<typeof buildMutant> {
-  return buildMutant(...broken, ...POINTS, ...IMPATIENCE);
+  const points = POINTS.map((point) => ({ ...point, imports: IMPORTS }));
+  return buildMutant(...broken, ...points, ...IMPATIENCE);
 }

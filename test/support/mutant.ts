@@ -15,6 +15,8 @@ export interface Mutation {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** A line that the file begins with then. */
+  readonly imports?: string;
 }
 
 /** Compiles the mutant. Fails when a text to replace is not there, so that no mutant turns harmless. */
@@ -30,11 +32,12 @@ export async function buildMutant(...mutations: readonly Mutation[]): Promise<{
 
 function mutating(mutations: readonly Mutation[]): BunPlugin {
   const texts = new Map<string, string>();
-  for (const { file, find, replace } of mutations) {
+  for (const { file, find, replace, imports = "" } of mutations) {
     const path = join(SRC, file);
     const text = texts.get(path) ?? readFileSync(path, "utf8");
     if (!text.includes(find)) throw new Error(`${file} has no ${JSON.stringify(find)} to break`);
-    texts.set(path, text.replaceAll(find, replace));
+    const broken = text.replaceAll(find, replace);
+    texts.set(path, text.startsWith(imports) ? broken : imports + broken);
   }
   return {
     name: "mutate",
