@@ -17,7 +17,7 @@ import { tagComment } from "../core/run-tag.ts";
 import type { Target } from "../core/target.ts";
 import type { Connection, Result, Row, Value } from "../ports.ts";
 import { createDeadlines } from "./deadlines.ts";
-import { endLife, newLife, openDriver } from "./driver.ts";
+import { endLife, type Life, newLife, openDriver } from "./driver.ts";
 import { toDbError } from "./driver-error.ts";
 import { leave } from "./leave.ts";
 
@@ -54,7 +54,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     unanswered.add(answer);
     deadlines.asked(deadlineMs);
     try {
-      return await answer;
+      return await orGone(life, answer);
     } catch (error) {
       throw life.error ?? toDbError(error, prefix.length);
     } finally {
@@ -85,6 +85,15 @@ export function openConnection(options: ConnectionOptions): Connection {
       leaving = leave(life, sql, unanswered);
     },
   };
+}
+
+/** The driver forgets a statement now and then when its socket closes: it ends with the socket at the latest. */
+function orGone<T>(life: Life, answer: Promise<T>): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  life.waiting.add(reject);
+  const settle = (): void => void life.waiting.delete(reject);
+  answer.then(resolve, reject).then(settle, settle);
+  return promise;
 }
 
 /**

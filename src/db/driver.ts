@@ -22,6 +22,8 @@ export interface Life {
   cancelKey: Uint8Array | undefined;
   /** Undefined until the server takes its first statement. */
   isInTransaction: boolean | undefined;
+  /** Told when the socket is gone: what the driver has not answered by then it may never answer. */
+  readonly waiting: Set<(error: Error) => void>;
   /** Another socket to the very server that this one leads to. */
   openBeside: ((timeoutMs: number) => Promise<Socket>) | undefined;
 }
@@ -37,6 +39,7 @@ export function newLife(): Life {
     isClosed: false,
     cancelKey: undefined,
     isInTransaction: undefined,
+    waiting: new Set(),
     openBeside: undefined,
   };
 }
@@ -108,6 +111,10 @@ async function openWatched(
   // the server said before says more.
   socket.on("error", (error) => {
     life.error ??= toDbError(error, 0);
+  });
+  socket.once("close", () => {
+    life.error ??= new DbError("lost", "connection lost");
+    for (const reject of life.waiting) reject(life.error);
   });
   watchAuthentication(socket, isPrivate || target.allowCleartext, (error) => {
     life.isRefused = true;

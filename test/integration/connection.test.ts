@@ -66,6 +66,24 @@ test("(1) a call between a socket's error and its close is refused, not left wit
   await relay.close();
 }, 20_000);
 
+test("(1) however many calls are under way when the session ends, each of them ends", async () => {
+  for (let round = 0; round < 25; round += 1) {
+    const connection = open(`${database.url}?sslmode=disable`);
+    const pid = await pidOf(connection);
+    const calls: Promise<unknown>[] = [];
+    const isOver = terminate(pid).then(() => true);
+    while (!(await Promise.race([isOver, Bun.sleep(0)]))) {
+      for (let i = 0; i < 5; i += 1) {
+        const call =
+          i === 3 ? connection.bind("select $1::text", ["x"]) : connection.run("select 1");
+        calls.push(call.catch(() => undefined));
+      }
+    }
+    expect(await Promise.race([Promise.all(calls), Bun.sleep(5000)])).toHaveLength(calls.length);
+    await connection.close();
+  }
+}, 60_000);
+
 test("(1) a lost connection stays lost: the next statement is refused, not sent elsewhere", async () => {
   const connection = open();
   await connection.run("begin");
