@@ -3,7 +3,8 @@
  * `test/integration/connection.test.ts` shows them:
  *
  * (1) The driver reconnects by itself: the next statement would run in a session without our
- *     transaction. So the socket factory refuses a second use.
+ *     transaction. So the socket factory refuses a second use. And it forgets a statement that reaches
+ *     it while the socket closes. So every call ends with the socket.
  * (2) `begin` and `reserve` of the driver run statements of a dead transaction inside the next one,
  *     and crash Node and Deno when the connection goes. So BEGIN and COMMIT are plain statements.
  * (3) The extended protocol leaves a portal open and keeps backend_xmin set while "idle in
@@ -87,7 +88,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   };
 }
 
-/** The driver forgets a statement now and then when its socket closes: it ends with the socket at the latest. */
+/** As the driver answers it, or with the socket. */
 function orGone<T>(life: Life, answer: Promise<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   life.waiting.add(reject);
