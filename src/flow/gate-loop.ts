@@ -121,7 +121,11 @@ async function tryLobby<Plan>(loop: Loop<Plan>, lobby: Lobby, session: Session):
   const gate = await session.gate();
   const isBusy = lobby.waitsFirst || !(await isGateFree(lobby.connection, gate));
   loop.lobby = isBusy ? { ...lobby, waitsFirst: false } : undefined;
-  if (isBusy) return waitForOthers(loop, session, { kind: "busy" });
+  if (isBusy) {
+    // Since its first look this process may have stood in line for a processor for as long as they needed.
+    const { isDone } = await loop.task.peek(lobby.connection, gate);
+    return isDone || waitForOthers(loop, session, { kind: "busy" });
+  }
   loop.session = loop.open(gate);
   await lobby.connection.close();
   return false;
