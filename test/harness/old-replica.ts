@@ -19,7 +19,13 @@ export async function showOldReplica(url: string, key: string): Promise<OldEnd> 
     for (let tries = 1; tries <= TRIES; tries += 1) {
       const [row] = await sql.unsafe(`select pg_try_advisory_lock(${key}) as got`);
       if (row?.["got"] === true) {
-        await sql.unsafe("create table if not exists migrated_by_old (n int)").simple();
+        // Who enters with another one loses the race for the name at times: it is in all the same.
+        await sql
+          .unsafe("create table if not exists migrated_by_old (n int)")
+          .simple()
+          .catch((error: Error) => {
+            if (!/already exists|duplicate key/.test(error.message)) throw error;
+          });
         const [unlock] = await sql.unsafe(`select pg_advisory_unlock(${key}) as done`);
         return { end: "migrated", tries, unlocked: unlock?.["done"] === true };
       }
