@@ -183,8 +183,11 @@ test.each(routes)(
     const here = await stage(isPooled);
     const holder = await holdGate(here.url);
     const run = here.start("up", "--dir", quick);
-    const tries = "select from pg_stat_activity where query like '%pg_try_advisory_xact_lock%'";
-    await until(here.url, `${tries} and datname = current_database() and state = 'idle'`);
+    // It looks at the ledger before it sleeps, and once more after that.
+    const looks =
+      "select from pg_stat_activity where query like '/* headgate:%headgate_migrations%'";
+    await until(here.url, `${looks} and datname = current_database() and state = 'idle'`);
+    await Bun.sleep(500);
     await expectStopped(run);
     await until(here.url, GONE, PATIENCE_MS);
     await holder.release();
